@@ -1,0 +1,60 @@
+# One-line verbs. `make demo` and `make test` need Python >= 3.11 and nothing else:
+# each builds .venv by itself.
+
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench build lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.standard  ## the whole loop on this machine: sandbox, relay, agent, app, handler
+	@$(BIN)/hookloop demo $(ARGS)
+
+test: .venv/.dev  ## every test but the long suites, with coverage (ARGS="-k name" for a part)
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term $(ARGS)
+
+test-all: .venv/.dev  ## the long suites too: soak and fuzz
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+lint: .venv/.dev  ## ruff, mypy strict, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: .venv/.dev  ## measure; each file of benchmarks/ says how
+	@for f in benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+build: .venv/.dev  ## sdist and wheel into dist/
+	$(BIN)/python -m build
+
+lock: .venv/.dev  ## rewrite constraints.txt from what is installed and passes
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^hookloop' > constraints.txt
+
+clean:  ## forget .venv and everything built
+	rm -rf .venv build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "hookloop needs Python >= 3.11, and none is on PATH."; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a venv; on Debian: apt install python3-venv"; exit 1; }
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+.venv/.standard: .venv/.python pyproject.toml constraints.txt
+	@echo "installing hookloop[standard] into .venv (once)"
+	@$(PIP) install -c constraints.txt -e '.[standard]'
+	@touch $@
+
+.venv/.dev: .venv/.standard
+	@echo "installing the development tools into .venv (once)"
+	@$(PIP) install -c constraints.txt -e '.[standard,fastapi]' --group dev
+	@touch $@

@@ -1,0 +1,100 @@
+"""
+One HTTP exchange as a value: the noun that relay, agent and inspector share.
+
+Header names and values are bytes, in the order and case they arrived in, and
+duplicates stay apart: signatures and debugging both depend on it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["CaptureSink", "Exchange", "Headers", "RequestHead", "ResponseHead", "discard"]
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """All of a request but its body."""
+
+    method: bytes
+    """``GET``, ``POST``, ...: as sent, upper case."""
+    target: bytes
+    """Origin form: path and query, as sent."""
+    headers: Headers
+    """Without the ones that speak of a single connection (RFC 9110 section 7.6.1)."""
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first value of the header *name* (lower case), or None."""
+        return _first(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """All of a response but its body."""
+
+    status: int
+    """100 to 599."""
+    reason: bytes
+    """The phrase after the status; may be empty."""
+    headers: Headers
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first value of the header *name* (lower case), or None."""
+        return _first(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A finished exchange as one hop saw it; times are monotonic seconds of that process."""
+
+    hop: str
+    """Who reports it: ``relay`` or ``agent``."""
+    tunnel: str
+    """The tunnel's name, the first label of its public host."""
+    remote: str
+    """The downstream caller's address, ``host:port``."""
+    request: RequestHead
+    response: ResponseHead | None
+    """None where the exchange ended before any final response head."""
+    request_body_bytes: int
+    response_body_bytes: int
+    started: float
+    """When the request head was complete at this hop."""
+    responded: float | None
+    """When the final response head was complete at this hop."""
+    ended: float
+    failure: str | None
+    """Why the exchange was cut short, in a few words; None where it ran to its end."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the complete request head to the last byte of the response."""
+        return self.ended - self.started
+
+
+class CaptureSink(Protocol):
+    """
+    Takes each finished exchange of a hop.
+
+    The caller's duty: `captured` must return at once and never raise, because it
+    runs on the path of live traffic.
+    """
+
+    def captured(self, exchange: Exchange) -> None: ...
+
+
+class _Discard:
+    def captured(self, exchange: Exchange) -> None:
+        """Keep nothing."""
+
+
+discard: CaptureSink = _Discard()
+"""The sink for those who look at nothing."""
+
+
+def _first(headers: Headers, name: bytes) -> bytes | None:
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return None
