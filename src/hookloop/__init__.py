@@ -12,8 +12,8 @@ This door stands on the standard library alone. The relay, the agent and the
 sandbox are behind ``hookloop[standard]`` and the ``hookloop`` command.
 """
 
-from .events import Event, Hooks
 from .errors import ConfigError, HookloopError, RemoteError, SignatureError
+from .events import Event, Hooks
 
 __version__ = "0.1.0"
 

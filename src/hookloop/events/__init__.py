@@ -1,3 +1,7 @@
 """Receive, verify, route: the handler library."""
+
+
 class Hooks: ...
+
+
 class Event: ...

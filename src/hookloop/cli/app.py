@@ -1,0 +1,35 @@
+"""Joins the commands; each stands in a file of its own name and does its heavy imports itself."""
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="hookloop",
+    help="Stripe -> public URL -> localhost -> your handler.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hookloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hookloop(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Stripe -> public URL -> localhost -> your handler."""
