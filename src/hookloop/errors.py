@@ -3,6 +3,7 @@ The one tree of hookloop's errors, ordered by who can put them right.
 
     HookloopError
     ├── ConfigError          a setting or a call of yours; also a ValueError
+    ├── LocalError           our own code broke the contract of a pure machine: a bug
     └── RemoteError          the other side sent something we do not accept
         ├── SignatureError   a webhook that is not signed as it should be
         ├── ProtocolError    bytes on a tunnel session that break its SPEC.md
@@ -16,6 +17,7 @@ that refuses a connection, an endpoint that answers 410) are values, not errors.
 __all__ = [
     "ConfigError",
     "HookloopError",
+    "LocalError",
     "ProtocolError",
     "RefusedError",
     "RemoteError",
@@ -29,6 +31,10 @@ class HookloopError(Exception):
 
 class ConfigError(HookloopError, ValueError):
     """A setting, an argument or the order of your calls needs a change."""
+
+
+class LocalError(HookloopError):
+    """This process asked a machine for a move its state does not allow: a bug of ours."""
 
 
 class RemoteError(HookloopError):

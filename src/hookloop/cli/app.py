@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from hookloop import __version__
 
 __all__ = ["app"]
 

@@ -1,0 +1,144 @@
+"""What a session tells its shell: one frozen value per thing that happened."""
+
+from dataclasses import dataclass
+
+from hookloop.exchange import Headers, RequestHead, ResponseHead
+
+from .messages import Bind, Bound, Goaway, Hello, Refused, ResetCode, Unbind
+
+__all__ = [
+    "BindAccepted",
+    "BindRefused",
+    "BindRequested",
+    "DataReceived",
+    "Event",
+    "GoawayReceived",
+    "HelloReceived",
+    "LatencyMeasured",
+    "PeerSilent",
+    "RequestReceived",
+    "ResponseReceived",
+    "StreamReset",
+    "TrailersReceived",
+    "UnbindRequested",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class HelloReceived:
+    """Both sides: the other side is ready; comes once, before anything else."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class BindRequested:
+    """Relay: the agent asks for a tunnel. Answer with `Session.accept_bind` or `refuse_bind`."""
+
+    bind: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class BindAccepted:
+    """Agent: the tunnel is ours."""
+
+    bound: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class BindRefused:
+    """Agent: the tunnel is not ours, and why."""
+
+    refused: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class UnbindRequested:
+    """Relay: the agent gives a tunnel back."""
+
+    unbind: Unbind
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """Agent: a caller's request head. Answer it, or reset the stream."""
+
+    stream: int
+    tunnel: str
+    remote: str
+    head: RequestHead
+    is_ended: bool
+    """No body follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """Relay: a response head; 1xx may come several times before the final one."""
+
+    stream: int
+    head: ResponseHead
+    is_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Both sides: body bytes. Call `Session.consumed` once they are passed on."""
+
+    stream: int
+    data: bytes
+    is_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrailersReceived:
+    """Both sides: the body is complete, and these fields came after it."""
+
+    stream: int
+    trailers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReset:
+    """Both sides: the other side ended the stream before its time."""
+
+    stream: int
+    code: ResetCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoawayReceived:
+    """Both sides: no new streams on this session; close when the open ones have ended."""
+
+    goaway: Goaway
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMeasured:
+    """Both sides: a PING came back."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """Both sides: nothing was heard for too long. Drop the connection."""
+
+    seconds: float
+
+
+Event = (
+    HelloReceived
+    | BindRequested
+    | BindAccepted
+    | BindRefused
+    | UnbindRequested
+    | RequestReceived
+    | ResponseReceived
+    | DataReceived
+    | TrailersReceived
+    | StreamReset
+    | GoawayReceived
+    | LatencyMeasured
+    | PeerSilent
+)

@@ -1,0 +1,112 @@
+"""Frames: the unit of the wire. SPEC.md section 2."""
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from hookloop.errors import LocalError, ProtocolError
+
+__all__ = [
+    "END",
+    "FRAME_HEAD_BYTES",
+    "PAYLOAD_BYTES_MAX",
+    "Frame",
+    "FrameDecoder",
+    "FrameType",
+    "encode_frame",
+]
+
+FRAME_HEAD_BYTES = 9
+PAYLOAD_BYTES_MAX = 128 * 1024  # a head of 64 KiB fits twice; nothing larger is ever needed
+END = 0x01
+
+_HEAD = struct.Struct("!IBI")  # length and type share the first word
+
+
+class FrameType(IntEnum):
+    """What a payload is. Types below 0x10 speak of the session, the others of a stream."""
+
+    HELLO = 0x01
+    BIND = 0x02
+    BOUND = 0x03
+    REFUSED = 0x04
+    UNBIND = 0x05
+    PING = 0x06
+    PONG = 0x07
+    GOAWAY = 0x08
+    REQUEST = 0x10
+    RESPONSE = 0x11
+    DATA = 0x12
+    TRAILERS = 0x13
+    RESET = 0x14
+    CREDIT = 0x15
+
+
+class Frame(NamedTuple):
+    """One frame as it came; *type* may be one we do not know."""
+
+    type: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+def encode_frame(
+    type_: FrameType, payload: bytes | memoryview = b"", *, stream: int = 0, flags: int = 0
+) -> bytes:
+    """Return the bytes of one frame. Raises `LocalError` on an oversized payload."""
+    length = len(payload)
+    if length > PAYLOAD_BYTES_MAX:
+        raise LocalError(f"a {type_.name} payload of {length} bytes, at most {PAYLOAD_BYTES_MAX}")
+    return b"".join((_HEAD.pack(length << 8 | type_, flags, stream), payload))
+
+
+class FrameDecoder:
+    """
+    Cuts a byte stream into frames, however the network chopped it.
+
+    Holds at most one incomplete frame: `PAYLOAD_BYTES_MAX` and a head.
+    """
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def receive_data(self, data: bytes) -> list[Frame]:
+        """
+        Return the frames that *data* completes, in order.
+
+        Raises `ProtocolError` for a length over the limit, before setting memory
+        aside for it; the decoder must not be used after that.
+        """
+        if not self._pending:
+            frames, used = _cut(data)
+            if used < len(data):
+                self._pending += memoryview(data)[used:]
+            return frames
+        self._pending += data
+        frames, used = _cut(self._pending)
+        del self._pending[:used]
+        return frames
+
+
+def _cut(buffer: bytes | bytearray) -> tuple[list[Frame], int]:
+    """Return the whole frames at the start of *buffer* and how many bytes they took."""
+    frames = []
+    position = 0
+    available = len(buffer)
+    with memoryview(buffer) as view:
+        while position + FRAME_HEAD_BYTES <= available:
+            word, flags, stream = _HEAD.unpack_from(buffer, position)
+            length = word >> 8
+            if length > PAYLOAD_BYTES_MAX:
+                raise ProtocolError(
+                    f"a frame announces {length} bytes, at most {PAYLOAD_BYTES_MAX} are allowed: "
+                    "the other side does not speak hookloop/1"
+                )
+            start = position + FRAME_HEAD_BYTES
+            end = start + length
+            if end > available:
+                break
+            frames.append(Frame(word & 0xFF, flags, stream, bytes(view[start:end])))
+            position = end
+    return frames, position

@@ -1,0 +1,340 @@
+"""What a payload says: JSON for the session, NUL-separated fields for HTTP. SPEC.md section 2."""
+
+import json
+import re
+import struct
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any, Self
+
+from hookloop.errors import LocalError, ProtocolError
+from hookloop.exchange import Headers, RequestHead, ResponseHead
+
+__all__ = [
+    "FIELDS_BYTES_MAX",
+    "FIELDS_MAX",
+    "Bind",
+    "Bound",
+    "Goaway",
+    "Hello",
+    "Refused",
+    "Request",
+    "ResetCode",
+    "Unbind",
+    "decode_credit",
+    "decode_reset",
+    "decode_response",
+    "decode_trailers",
+    "encode_credit",
+    "encode_reset",
+    "encode_response",
+    "encode_trailers",
+]
+
+FIELDS_MAX = 128  # nginx and Go accept 100; our own X-Forwarded-* come on top
+FIELDS_BYTES_MAX = 64 * 1024  # node allows 16 KiB, nginx 32 KiB; Stripe sends under 1 KiB
+
+# Credit is kept within 31 bits so that sums fit every language's integers.
+CREDIT_MAX = 2**31 - 1
+CREDIT_MIN = 16 * 1024  # below one piece of DATA a sender could never take its turn
+STREAMS_LIMIT = 1_000_000
+ID_CHARS_MAX = 64
+NAME_CHARS_MAX = 63  # a DNS label
+TEXT_CHARS_MAX = 1024  # sentences for people
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_STATUS = re.compile(rb"[1-5][0-9][0-9]")
+_CREDIT = struct.Struct("!I")
+_CODE = struct.Struct("!H")
+
+
+class ResetCode(IntEnum):
+    """Why a stream ended before its time. SPEC.md section 3."""
+
+    CANCELLED = 1
+    UPSTREAM_REFUSED = 2
+    UPSTREAM_TIMEOUT = 3
+    UPSTREAM_BROKEN = 4
+    OVERLOADED = 5
+    INTERNAL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame of each side: who it is and what it accepts."""
+
+    id: str
+    """Unguessable, and the same over all sessions of one process."""
+    software: str
+    stream_credit: int
+    """Bytes of DATA this side takes on a new stream before it grants more."""
+    session_credit: int
+    """The same over all streams together."""
+    streams_max: int
+    """How many streams the other side may have open at once."""
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Raise `ProtocolError` for anything but a valid HELLO."""
+        members = _decode_json(payload, "HELLO")
+        return cls(
+            id=_text(members, "id", ID_CHARS_MAX),
+            software=_text(members, "software", TEXT_CHARS_MAX),
+            stream_credit=_integer(members, "stream_credit", CREDIT_MIN, CREDIT_MAX),
+            session_credit=_integer(members, "session_credit", CREDIT_MIN, CREDIT_MAX),
+            streams_max=_integer(members, "streams_max", 1, STREAMS_LIMIT),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """The agent asks for a tunnel."""
+
+    ref: int
+    """Chosen by the agent; the answer carries it back."""
+    name: str | None
+    """The name asked for, or None for any."""
+    protocol: str = "http"
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        members = _decode_json(payload, "BIND")
+        # A bad name is refused by the relay in words, so only its type is checked here.
+        name = None if members.get("name") is None else _text(members, "name", TEXT_CHARS_MAX)
+        ref = _integer(members, "ref", 0, CREDIT_MAX)
+        return cls(ref=ref, name=name, protocol=_text(members, "protocol", TEXT_CHARS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The relay gives the tunnel."""
+
+    ref: int
+    name: str
+    url: str
+    """Public, without a path: ``http://shop.tun.example``."""
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        members = _decode_json(payload, "BOUND")
+        return cls(
+            ref=_integer(members, "ref", 0, CREDIT_MAX),
+            name=_text(members, "name", NAME_CHARS_MAX),
+            url=_text(members, "url", TEXT_CHARS_MAX),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The relay does not give the tunnel."""
+
+    ref: int
+    code: str
+    message: str
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        members = _decode_json(payload, "REFUSED")
+        return cls(
+            ref=_integer(members, "ref", 0, CREDIT_MAX),
+            code=_text(members, "code", NAME_CHARS_MAX),
+            message=_text(members, "message", TEXT_CHARS_MAX),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unbind:
+    """The agent gives the tunnel back."""
+
+    name: str
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        return cls(name=_text(_decode_json(payload, "UNBIND"), "name", NAME_CHARS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Goaway:
+    """No new streams: the sender of this will close when the open ones have ended."""
+
+    code: str
+    message: str
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        members = _decode_json(payload, "GOAWAY")
+        return cls(
+            code=_text(members, "code", NAME_CHARS_MAX),
+            message=_text(members, "message", TEXT_CHARS_MAX),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head of a request and where it came in."""
+
+    tunnel: str
+    remote: str
+    head: RequestHead
+
+    def encode(self) -> bytes:
+        """Raises `LocalError` for a head this wire cannot carry."""
+        head = self.head
+        first = (self.tunnel.encode(), self.remote.encode(), head.method, head.target)
+        return _encode_fields(first, head.headers)
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        (tunnel, remote, method, target), headers = _decode_fields(payload, 4, "REQUEST")
+        if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
+            raise ProtocolError("REQUEST has no valid method and target")
+        head = RequestHead(method=method, target=target, headers=headers)
+        return cls(tunnel=_ascii(tunnel), remote=_ascii(remote), head=head)
+
+
+# --- fields -------------------------------------------------------------------------
+
+
+def encode_response(head: ResponseHead) -> bytes:
+    """Return the payload of RESPONSE. Raises `LocalError` for a head this wire cannot carry."""
+    return _encode_fields((b"%d" % head.status, head.reason), head.headers)
+
+
+def decode_response(payload: bytes) -> ResponseHead:
+    """Raise `ProtocolError` for anything but a valid response head."""
+    (status, reason), headers = _decode_fields(payload, 2, "RESPONSE")
+    if not _STATUS.fullmatch(status):
+        raise ProtocolError("RESPONSE has no status of three digits")
+    return ResponseHead(status=int(status), reason=reason, headers=headers)
+
+
+def encode_trailers(trailers: Headers) -> bytes:
+    """Return the payload of TRAILERS."""
+    return _encode_fields((), trailers)
+
+
+def decode_trailers(payload: bytes) -> Headers:
+    """Raise `ProtocolError` for anything but valid trailers."""
+    if not payload:
+        return ()
+    return _decode_fields(payload, 0, "TRAILERS")[1]
+
+
+def _encode_fields(first: tuple[bytes, ...], headers: Headers) -> bytes:
+    parts = list(first)
+    for header in headers:
+        parts += header
+    payload = b"\0".join(parts)
+    # Also guards against a NUL inside a part, which would shift every later field.
+    if payload.count(b"\0") != max(len(parts) - 1, 0) or not _is_carriable(payload, len(headers)):
+        raise LocalError("a head with NUL, CR or LF in it, or over the limits, cannot be sent")
+    return payload
+
+
+def _decode_fields(payload: bytes, first: int, what: str) -> tuple[list[bytes], Headers]:
+    parts = payload.split(b"\0")
+    names, values = parts[first::2], parts[first + 1 :: 2]
+    if len(parts) < first or len(names) != len(values):
+        raise ProtocolError(f"{what} has a field without a value")
+    if not _is_carriable(payload, len(names)):
+        raise ProtocolError(f"{what} is over the limits or has a line break in a field")
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise ProtocolError(f"{what} has a field name that is not an HTTP token")
+    return parts[:first], tuple(zip(names, values, strict=True))
+
+
+def _is_carriable(payload: bytes, fields: int) -> bool:
+    within = len(payload) <= FIELDS_BYTES_MAX and fields <= FIELDS_MAX
+    return within and b"\r" not in payload and b"\n" not in payload
+
+
+def _ascii(value: bytes) -> str:
+    try:
+        return value.decode("ascii")
+    except UnicodeDecodeError:
+        raise ProtocolError("REQUEST names a tunnel or a remote that is not ASCII") from None
+
+
+# --- numbers ------------------------------------------------------------------------
+
+
+def encode_credit(granted: int) -> bytes:
+    """Return the payload of CREDIT."""
+    return _CREDIT.pack(granted)
+
+
+def decode_credit(payload: bytes) -> int:
+    """Raise `ProtocolError` unless it grants 1 to 2^31-1 bytes."""
+    if len(payload) != _CREDIT.size:
+        raise ProtocolError("CREDIT is not four bytes")
+    granted: int = _CREDIT.unpack(payload)[0]
+    if not 0 < granted <= CREDIT_MAX:
+        raise ProtocolError(f"CREDIT grants {granted} bytes")
+    return granted
+
+
+def encode_reset(code: ResetCode, message: str) -> bytes:
+    """Return the payload of RESET; *message* is for people and is cut where it is long."""
+    return _CODE.pack(code) + message[:TEXT_CHARS_MAX].encode()
+
+
+def decode_reset(payload: bytes) -> tuple[ResetCode, str]:
+    """Read unknown codes as INTERNAL; raise `ProtocolError` if there is none."""
+    if len(payload) < _CODE.size:
+        raise ProtocolError("RESET has no code")
+    message = payload[_CODE.size :].decode(errors="replace")[:TEXT_CHARS_MAX]
+    try:
+        return ResetCode(_CODE.unpack_from(payload)[0]), message
+    except ValueError:
+        return ResetCode.INTERNAL, message
+
+
+# --- JSON ---------------------------------------------------------------------------
+
+
+def _encode_json(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def _decode_json(payload: bytes, what: str) -> dict[str, Any]:
+    try:
+        members = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"{what} is not JSON") from None
+    if not isinstance(members, dict):
+        raise ProtocolError(f"{what} is not a JSON object")
+    return members
+
+
+def _text(members: dict[str, Any], key: str, chars_max: int) -> str:
+    value = members.get(key)
+    if not isinstance(value, str) or not 0 < len(value) <= chars_max:
+        raise ProtocolError(f"the member {key!r} is not a text of 1 to {chars_max} characters")
+    return value
+
+
+def _integer(members: dict[str, Any], key: str, least: int, most: int) -> int:
+    value = members.get(key)
+    if type(value) is not int or not least <= value <= most:
+        raise ProtocolError(f"the member {key!r} is not a whole number from {least} to {most}")
+    return value

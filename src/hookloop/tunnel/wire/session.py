@@ -1,0 +1,536 @@
+"""
+A session: frames in, events out; calls in, frames out. The heart of the tunnel.
+
+One class serves both roles, because all but who may send what is shared:
+
+    relay                                   agent
+    open_stream  ── REQUEST ──────────────>  RequestReceived
+    send_data    ── DATA ─────────────────>  DataReceived, then `consumed`
+    ResponseReceived  <────────── RESPONSE ── respond
+    DataReceived      <────────────── DATA ── send_data
+
+The shell's duty: after every call, write `data_to_send` to the connection as
+long as it takes it; call `handle_timeout` at `next_deadline`; close the connection
+when `is_finished`, or when a call raises `ProtocolError` (after writing what is
+left to send: it holds the GOAWAY that says why).
+
+Pure: no clock, socket or randomness; `now` is monotonic seconds.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from hookloop.errors import LocalError, ProtocolError
+from hookloop.exchange import Headers, ResponseHead
+
+from .events import (
+    BindAccepted,
+    BindRefused,
+    BindRequested,
+    DataReceived,
+    Event,
+    GoawayReceived,
+    HelloReceived,
+    LatencyMeasured,
+    PeerSilent,
+    RequestReceived,
+    ResponseReceived,
+    StreamReset,
+    TrailersReceived,
+    UnbindRequested,
+)
+from .flow import Allowance, Budget, Outbox
+from .frames import END, Frame, FrameDecoder, FrameType, encode_frame
+from .heartbeat import Heartbeat
+from .messages import (
+    Bind,
+    Bound,
+    Goaway,
+    Hello,
+    Refused,
+    Request,
+    ResetCode,
+    Unbind,
+    decode_credit,
+    decode_reset,
+    decode_response,
+    decode_trailers,
+    encode_credit,
+    encode_reset,
+    encode_response,
+    encode_trailers,
+)
+from .streams import Half, Move, next_half
+
+__all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionStatistics"]
+
+DATA_PIECE_BYTES = 16 * 1024  # one turn of a stream: short enough that a small webhook never waits
+QUEUED_BYTES_MAX = 128 * 1024  # of one stream; its source is told to pause above this
+CONTROL_BYTES_MAX = 4 * 1024 * 1024  # heads and answers to a side that has stopped reading
+_PING = struct.Struct("!d")
+
+
+class Role(Enum):
+    """Which side of the session this is."""
+
+    RELAY = auto()
+    AGENT = auto()
+
+
+# Which frames may come in, per role: the other side's column of SPEC.md section 2.
+_FROM_BOTH = {
+    FrameType.PING,
+    FrameType.PONG,
+    FrameType.GOAWAY,
+    FrameType.DATA,
+    FrameType.TRAILERS,
+    FrameType.RESET,
+    FrameType.CREDIT,
+}
+_INCOMING = {
+    Role.RELAY: _FROM_BOTH | {FrameType.BIND, FrameType.UNBIND, FrameType.RESPONSE},
+    Role.AGENT: _FROM_BOTH | {FrameType.BOUND, FrameType.REFUSED, FrameType.REQUEST},
+}
+_KNOWN = frozenset(FrameType)
+_ABOUT_STREAMS = 0x10  # frame types from here on
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """A moment's counts; all zero but *streams_opened* once everything has ended."""
+
+    streams_open: int
+    streams_opened: int
+    bytes_queued: int
+    control_bytes_queued: int
+
+
+@dataclass(slots=True)
+class _Stream:
+    ours: Half
+    theirs: Half
+    budget: Budget
+    allowance: Allowance
+    outbox: Outbox = field(default_factory=Outbox)
+    is_blocked: bool = False
+    """Its source was told to pause."""
+
+
+class Session:
+    """One session, from the first HELLO to the end. See the module's text for the duties."""
+
+    def __init__(self, role: Role, hello: Hello, now: float) -> None:
+        self.role = role
+        self.peer: Hello | None = None
+        """The other side's HELLO, once it came."""
+        self._hello = hello
+        self._decoder = FrameDecoder()
+        self._heartbeat = Heartbeat(now)
+        self._control: deque[bytes] = deque()
+        self._control_bytes = 0
+        self._streams: dict[int, _Stream] = {}
+        self._last_stream = 0
+        self._turns: deque[int] = deque()
+        self._unblocked: list[int] = []
+        self._budget = Budget(0)
+        self._allowance = Allowance(hello.session_credit)
+        self._is_going_away = False
+        self._is_peer_going_away = False
+        self._handlers: dict[FrameType, Callable[[Frame, float], Event | None]] = {
+            FrameType.BIND: lambda frame, _: BindRequested(Bind.decode(frame.payload)),
+            FrameType.BOUND: lambda frame, _: BindAccepted(Bound.decode(frame.payload)),
+            FrameType.REFUSED: lambda frame, _: BindRefused(Refused.decode(frame.payload)),
+            FrameType.UNBIND: lambda frame, _: UnbindRequested(Unbind.decode(frame.payload)),
+            FrameType.PING: self._receive_ping,
+            FrameType.PONG: self._receive_pong,
+            FrameType.GOAWAY: self._receive_goaway,
+            FrameType.REQUEST: self._receive_request,
+            FrameType.RESPONSE: self._receive_response,
+            FrameType.DATA: self._receive_data,
+            FrameType.TRAILERS: self._receive_trailers,
+            FrameType.RESET: self._receive_reset,
+            FrameType.CREDIT: self._receive_credit,
+        }
+        self._send(FrameType.HELLO, hello.encode())
+
+    # --- what a shell asks ------------------------------------------------------------
+
+    @property
+    def is_going_away(self) -> bool:
+        """No new streams are opened: one of the sides said GOAWAY."""
+        return self._is_going_away or self._is_peer_going_away
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing is left to do or to say: close the connection."""
+        return self.is_going_away and not self._streams and not self._control
+
+    def can_open_stream(self) -> bool:
+        """Say whether `open_stream` is allowed now."""
+        return (
+            self.peer is not None
+            and not self.is_going_away
+            and len(self._streams) < self.peer.streams_max
+            and self._control_bytes < CONTROL_BYTES_MAX
+        )
+
+    def has_stream(self, stream: int) -> bool:
+        """Say whether *stream* has not ended yet; sending on one that has does nothing."""
+        return stream in self._streams
+
+    def statistics(self) -> SessionStatistics:
+        """Return this moment's counts."""
+        return SessionStatistics(
+            streams_open=len(self._streams),
+            streams_opened=self._last_stream,
+            bytes_queued=sum(stream.outbox.queued for stream in self._streams.values()),
+            control_bytes_queued=self._control_bytes,
+        )
+
+    # --- the four verbs -----------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """
+        Return what *data* tells, in order.
+
+        Raises `ProtocolError` when the other side breaks the contract. What
+        came before the broken frame in the same *data* is lost with the session.
+        """
+        self._heartbeat.heard(now)
+        events = []
+        try:
+            for frame in self._decoder.receive_data(data):
+                event = self._receive_frame(frame, now)
+                if event is not None:
+                    events.append(event)
+        except ProtocolError as error:
+            self.go_away("protocol_error", str(error))
+            raise
+        return events
+
+    def data_to_send(self, most: int = 4 * DATA_PIECE_BYTES) -> list[bytes | memoryview]:
+        """
+        Return the next buffers to write, in order; empty when there is nothing to send.
+
+        Heads and control frames go first. Then the streams take turns, until about
+        *most* bytes of DATA: the shell stops asking while its connection is full,
+        and what waits here waits fairly.
+        """
+        buffers: list[bytes | memoryview] = list(self._control)
+        self._control.clear()
+        self._control_bytes = 0
+        while self._turns and most > 0:
+            most -= self._take_turn(self._turns.popleft(), buffers)
+        return buffers
+
+    def next_deadline(self) -> float:
+        """Return when `handle_timeout` is due, in monotonic seconds."""
+        return self._heartbeat.next_deadline()
+
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Send a PING that is due, or report that the other side has gone."""
+        quiet = self._heartbeat.silence(now)
+        if quiet is not None:
+            return [PeerSilent(quiet)]
+        if self._heartbeat.is_ping_due(now):
+            self._send(FrameType.PING, _PING.pack(now))
+        return []
+
+    def unblocked(self) -> list[int]:
+        """Return, once each, the streams whose source may send again. Ask after every flush."""
+        streams, self._unblocked = self._unblocked, []
+        return streams
+
+    # --- about tunnels --------------------------------------------------------------------
+
+    def bind(self, bind: Bind) -> None:
+        """Agent: ask for a tunnel."""
+        self._require(Role.AGENT)
+        self._send(FrameType.BIND, bind.encode())
+
+    def unbind(self, name: str) -> None:
+        """Agent: give a tunnel back."""
+        self._require(Role.AGENT)
+        self._send(FrameType.UNBIND, Unbind(name).encode())
+
+    def accept_bind(self, bound: Bound) -> None:
+        """Relay: give a tunnel."""
+        self._require(Role.RELAY)
+        self._send(FrameType.BOUND, bound.encode())
+
+    def refuse_bind(self, refused: Refused) -> None:
+        """Relay: do not give a tunnel."""
+        self._require(Role.RELAY)
+        self._send(FrameType.REFUSED, refused.encode())
+
+    def go_away(self, code: str, message: str) -> None:
+        """Open no more streams; the open ones may end. Said once, later calls do nothing."""
+        if not self._is_going_away:
+            self._is_going_away = True
+            self._send(FrameType.GOAWAY, Goaway(code, message[:1000]).encode())
+
+    # --- about streams --------------------------------------------------------------------
+
+    def open_stream(self, request: Request, *, is_ended: bool) -> int:
+        """Relay: pass a request on, and return its stream. Ask `can_open_stream` first."""
+        self._require(Role.RELAY)
+        if not self.can_open_stream():
+            raise LocalError("a stream was opened on a session that takes none now")
+        payload = request.encode()
+        self._last_stream += 1
+        stream = self._add_stream(self._last_stream, ours=Half.BODY, theirs=Half.HEAD)
+        if is_ended:
+            stream.ours = Half.DONE
+        self._send(FrameType.REQUEST, payload, self._last_stream, END if is_ended else 0)
+        return self._last_stream
+
+    def respond(self, number: int, head: ResponseHead, *, is_ended: bool = False) -> None:
+        """Agent: answer a stream, with a 1xx or the final head."""
+        self._require(Role.AGENT)
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        payload = encode_response(head)
+        self._move_ours(stream, *_head_moves(head, is_ended))
+        self._send(FrameType.RESPONSE, payload, number, END if is_ended else 0)
+        if is_ended:
+            self._remove_stream(number)
+
+    def send_data(self, number: int, data: bytes, *, is_ended: bool = False) -> bool:
+        """
+        Queue body bytes; return False when the source should pause.
+
+        It may go on when `unblocked` names the stream.
+        """
+        stream = self._streams.get(number)
+        if stream is None:
+            return True
+        self._move_ours(stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
+        if stream.outbox.is_idle:
+            self._turns.append(number)
+        stream.outbox.put(data)
+        if is_ended:
+            stream.outbox.ending = b""
+        stream.is_blocked = stream.outbox.queued > QUEUED_BYTES_MAX
+        return not stream.is_blocked
+
+    def end_stream(self, number: int, trailers: Headers = ()) -> None:
+        """End our half, after all that is queued, with *trailers* where there are any."""
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        self._move_ours(stream, Move.END)
+        if stream.outbox.is_idle:
+            self._turns.append(number)
+        stream.outbox.ending = encode_trailers(trailers)
+
+    def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
+        """End both halves of a stream now; what is queued on it is dropped."""
+        if number in self._streams:
+            self._remove_stream(number)
+            self._send(FrameType.RESET, encode_reset(code, message), number)
+
+    def consumed(self, number: int, length: int) -> None:
+        """Grant credit again for *length* bytes of `DataReceived`, passed on or dropped."""
+        stream = self._streams.get(number)
+        if stream is not None and stream.theirs is not Half.DONE:
+            self._grant(number, stream.allowance.give_back(length))
+        self._grant(0, self._allowance.give_back(length))
+
+    # --- frames in --------------------------------------------------------------------------
+
+    def _receive_frame(self, frame: Frame, now: float) -> Event | None:
+        if frame.type not in _KNOWN:
+            return None
+        type_ = FrameType(frame.type)
+        if self.peer is None or type_ is FrameType.HELLO:
+            return self._receive_hello(type_, frame)
+        if type_ not in _INCOMING[self.role]:
+            raise ProtocolError(f"{type_.name} is not for this side to receive")
+        is_about_stream = type_ >= _ABOUT_STREAMS
+        if is_about_stream != (frame.stream > 0) and type_ is not FrameType.CREDIT:
+            raise ProtocolError(f"{type_.name} on stream {frame.stream}")
+        is_new = type_ is FrameType.REQUEST
+        if is_about_stream and not is_new and frame.stream > self._last_stream:
+            raise ProtocolError(f"{type_.name} for stream {frame.stream}, which was never opened")
+        return self._handlers[type_](frame, now)
+
+    def _receive_hello(self, type_: FrameType, frame: Frame) -> Event:
+        if self.peer is not None or type_ is not FrameType.HELLO or frame.stream:
+            raise ProtocolError("a session starts with one HELLO from each side")
+        self.peer = Hello.decode(frame.payload)
+        self._budget.grant(self.peer.session_credit)
+        return HelloReceived(self.peer)
+
+    def _receive_ping(self, frame: Frame, _now: float) -> None:
+        if len(frame.payload) != _PING.size:
+            raise ProtocolError("PING is not eight bytes")
+        if self._control_bytes > CONTROL_BYTES_MAX:
+            raise ProtocolError("the other side asks on and on, and reads no answer")
+        self._send(FrameType.PONG, frame.payload)
+
+    def _receive_pong(self, frame: Frame, now: float) -> Event:
+        if len(frame.payload) != _PING.size:
+            raise ProtocolError("PONG is not eight bytes")
+        # The other side could invent a time: the figure is only ever shown to people.
+        return LatencyMeasured(max(0.0, now - _PING.unpack(frame.payload)[0]))
+
+    def _receive_goaway(self, frame: Frame, _now: float) -> Event:
+        self._is_peer_going_away = True
+        return GoawayReceived(Goaway.decode(frame.payload))
+
+    def _receive_request(self, frame: Frame, _now: float) -> Event | None:
+        if frame.stream <= self._last_stream:
+            raise ProtocolError(f"REQUEST on stream {frame.stream}, which is not new")
+        if len(self._streams) >= self._hello.streams_max:
+            raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
+        request = Request.decode(frame.payload)
+        self._last_stream = frame.stream
+        is_ended = bool(frame.flags & END)
+        theirs = Half.DONE if is_ended else Half.BODY
+        self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
+        return RequestReceived(frame.stream, request.tunnel, request.remote, request.head, is_ended)
+
+    def _receive_response(self, frame: Frame, _now: float) -> Event | None:
+        stream = self._streams.get(frame.stream)
+        if stream is None:
+            return None
+        head = decode_response(frame.payload)
+        is_ended = bool(frame.flags & END)
+        self._move_theirs(frame, stream, *_head_moves(head, is_ended))
+        return ResponseReceived(frame.stream, head, is_ended)
+
+    def _receive_data(self, frame: Frame, _now: float) -> Event | None:
+        length = len(frame.payload)
+        self._allowance.spend(length)
+        stream = self._streams.get(frame.stream)
+        if stream is None:
+            self._grant(0, self._allowance.give_back(length))
+            return None
+        stream.allowance.spend(length)
+        is_ended = bool(frame.flags & END)
+        self._move_theirs(frame, stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
+        return DataReceived(frame.stream, frame.payload, is_ended)
+
+    def _receive_trailers(self, frame: Frame, _now: float) -> Event | None:
+        stream = self._streams.get(frame.stream)
+        if stream is None:
+            return None
+        trailers = decode_trailers(frame.payload)
+        self._move_theirs(frame, stream, Move.END)
+        return TrailersReceived(frame.stream, trailers)
+
+    def _receive_reset(self, frame: Frame, _now: float) -> Event | None:
+        code, message = decode_reset(frame.payload)
+        if frame.stream not in self._streams:
+            return None
+        self._remove_stream(frame.stream)
+        return StreamReset(frame.stream, code, message)
+
+    def _receive_credit(self, frame: Frame, _now: float) -> None:
+        granted = decode_credit(frame.payload)
+        if frame.stream == 0:
+            self._budget.grant(granted)
+            waiting: Iterable[int] = self._streams
+        else:
+            stream = self._streams.get(frame.stream)
+            if stream is None:
+                return
+            stream.budget.grant(granted)
+            waiting = (frame.stream,)
+        turns = set(self._turns)
+        self._turns.extend(
+            number
+            for number in waiting
+            if number not in turns and not self._streams[number].outbox.is_idle
+        )
+
+    # --- frames out -------------------------------------------------------------------------
+
+    def _send(self, type_: FrameType, payload: bytes, stream: int = 0, flags: int = 0) -> None:
+        frame = encode_frame(type_, payload, stream=stream, flags=flags)
+        self._control.append(frame)
+        self._control_bytes += len(frame)
+
+    def _grant(self, stream: int, credit: int) -> None:
+        if credit:
+            self._send(FrameType.CREDIT, encode_credit(credit), stream)
+
+    def _take_turn(self, number: int, buffers: list[bytes | memoryview]) -> int:
+        """Write one piece of a stream, and put it back in line if it has more that may go."""
+        stream = self._streams.get(number)
+        if stream is None:
+            return 0
+        outbox = stream.outbox
+        piece = outbox.take(min(DATA_PIECE_BYTES, stream.budget.left, self._budget.left))
+        length = len(piece)
+        stream.budget.left -= length
+        self._budget.left -= length
+        is_last = not outbox.queued and outbox.ending == b""
+        if piece or is_last:
+            flags = END if is_last else 0
+            buffers.append(encode_frame(FrameType.DATA, piece, stream=number, flags=flags))
+        if not outbox.queued and outbox.ending is not None:
+            if outbox.ending:
+                buffers.append(encode_frame(FrameType.TRAILERS, outbox.ending, stream=number))
+            outbox.ending = None
+            self._end_ours(number, stream)
+        elif outbox.queued and stream.budget.left > 0 and self._budget.left > 0:
+            self._turns.append(number)
+        if stream.is_blocked and outbox.queued <= QUEUED_BYTES_MAX // 2:
+            stream.is_blocked = False
+            self._unblocked.append(number)
+        return length
+
+    def _end_ours(self, number: int, stream: _Stream) -> None:
+        """Our half is out to its last byte: the end of the response ends the stream."""
+        is_response = self.role is Role.AGENT
+        if is_response or stream.theirs is Half.DONE:
+            self._remove_stream(number)
+
+    # --- states -----------------------------------------------------------------------------
+
+    def _require(self, role: Role) -> None:
+        if self.role is not role:
+            raise LocalError(f"only the {role.name.lower()} side of a session may do that")
+
+    def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> _Stream:
+        if self.peer is None:
+            raise LocalError("a stream needs the other side's HELLO first")
+        stream = _Stream(
+            ours=ours,
+            theirs=theirs,
+            budget=Budget(self.peer.stream_credit),
+            allowance=Allowance(self._hello.stream_credit),
+        )
+        self._streams[number] = stream
+        return stream
+
+    def _remove_stream(self, number: int) -> None:
+        del self._streams[number]
+
+    def _move_ours(self, stream: _Stream, *moves: Move) -> None:
+        half = next_half(stream.ours, *moves)
+        if half is None:
+            names = ", ".join(move.name for move in moves)
+            raise LocalError(f"{names} on a half that is at {stream.ours.name}")
+        stream.ours = half
+
+    def _move_theirs(self, frame: Frame, stream: _Stream, *moves: Move) -> None:
+        half = next_half(stream.theirs, *moves)
+        if half is None:
+            names = ", ".join(move.name for move in moves)
+            raise ProtocolError(f"{names} on stream {frame.stream}, at {stream.theirs.name}")
+        stream.theirs = half
+        is_response = self.role is Role.RELAY
+        if half is Half.DONE and is_response:
+            self._remove_stream(frame.stream)
+
+
+def _head_moves(head: ResponseHead, is_ended: bool) -> tuple[Move, ...]:
+    if head.status < 200:
+        return (Move.INTERIM, Move.END) if is_ended else (Move.INTERIM,)
+    return (Move.HEAD, Move.END) if is_ended else (Move.HEAD,)
