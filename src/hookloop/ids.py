@@ -1,5 +1,6 @@
 """Identifiers: a readable prefix and letters nobody can guess."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 __all__ = ["ALPHABET", "RandomSource", "new_id"]
@@ -10,7 +11,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 class RandomSource(Protocol):
     """What we need of `random.Random`; production passes ``SystemRandom()``."""
 
-    def choices(self, population: str, *, k: int) -> list[str]: ...
+    def choices(self, population: Sequence[str], *, k: int) -> list[str]: ...
 
 
 def new_id(prefix: str, random: RandomSource, *, length: int = 24) -> str:

@@ -1,0 +1,135 @@
+"""
+Carries a `Session` over one asyncio connection: the same shell on both sides.
+
+It reads, flushes once per loop turn, stops flushing while the connection is full
+(what waits then waits inside the session, where streams take turns), and keeps
+the session's deadlines. All decisions are the session's.
+"""
+
+import asyncio
+from typing import Protocol
+
+from hookloop.clock import Clock
+from hookloop.errors import ProtocolError
+
+from .wire.events import Event, PeerSilent
+from .wire.session import Session
+
+__all__ = ["Carrier", "SessionOwner"]
+
+WRITE_BUFFER_BYTES = 64 * 1024  # what the kernel is sure to take soon; the rest waits its turn
+
+
+class SessionOwner(Protocol):
+    """Whom a carrier tells. None of these may block or raise."""
+
+    def session_event(self, event: Event) -> None:
+        """Something came from the other side."""
+        ...
+
+    def session_unblocked(self, stream: int) -> None:
+        """The source of *stream* may send again."""
+        ...
+
+    def session_lost(self, reason: str) -> None:
+        """The connection has ended; said once, and the last thing said."""
+        ...
+
+
+class Carrier(asyncio.Protocol):
+    """One session's connection. Call `flush_soon` after every call on the session."""
+
+    def __init__(self, session: Session, owner: SessionOwner, clock: Clock) -> None:
+        self._session = session
+        self._owner = owner
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._is_full = False
+        self._is_flush_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._reason: str | None = None
+
+    def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
+        """Become the protocol of an upgraded connection; *received* came after the upgrade."""
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        if received:
+            self.data_received(received)
+
+    def flush_soon(self) -> None:
+        """Write at the end of this loop turn, together with all else that it brings."""
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def drop(self, reason: str) -> None:
+        """End the connection now, unsent bytes and all."""
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio.Protocol ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for the type checker
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._wait_for_deadline()
+        self.flush_soon()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            events = self._session.receive_data(data, self._clock.monotonic())
+        except ProtocolError as error:
+            self._end_by(error)
+            return
+        for event in events:
+            self._owner.session_event(event)
+        self.flush_soon()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self.flush_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        reason = self._reason or (str(exc) if exc else "the other side closed the connection")
+        self._owner.session_lost(reason)
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        if self._transport is None or self._transport.is_closing():
+            return
+        while not self._is_full and (buffers := self._session.data_to_send()):
+            self._transport.writelines(buffers)
+        for stream in self._session.unblocked():
+            self._owner.session_unblocked(stream)
+        if self._session.is_finished:
+            self._transport.close()
+
+    def _end_by(self, error: ProtocolError) -> None:
+        """Say why in a GOAWAY, which the session has queued, and close."""
+        self._reason = str(error)
+        if self._transport is not None:
+            self._transport.writelines(self._session.data_to_send(0))
+            self._transport.close()
+
+    def _wait_for_deadline(self) -> None:
+        wait = self._session.next_deadline() - self._clock.monotonic()
+        self._timer = self._loop.call_later(max(0.0, wait), self._deadline_passed)
+
+    def _deadline_passed(self) -> None:
+        for event in self._session.handle_timeout(self._clock.monotonic()):
+            if isinstance(event, PeerSilent):
+                self.drop(f"nothing was heard for {event.seconds:.0f} s")
+                return
+        self._wait_for_deadline()
+        self.flush_soon()

@@ -1,0 +1,500 @@
+"""
+A caller's connection: HTTP/1.1 in, streams out, answers back.
+
+Exchanges of one connection run one after the other. What a caller sends ahead
+(pipelining) waits here, and reading stops until it is its turn: at most what one
+read of the socket brought.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from hookloop.clock import Clock
+from hookloop.errors import ProtocolError
+from hookloop.exchange import CaptureSink, Exchange, Headers, RequestHead, ResponseHead
+from hookloop.tunnel.wire.messages import Request, ResetCode
+
+from .config import RelayConfig
+from .http_head import Admitted, RawRequest, admit, with_forwarded
+from .link import Link
+from .refusal import Refusal, refusal_for_reset, render_refusal
+from .request_reader import (
+    BodyRead,
+    EndRead,
+    HeadRead,
+    ReaderEvent,
+    RequestReader,
+    UnreadableRead,
+)
+from .response import ResponseWriter
+
+__all__ = ["Downstream", "Front", "Page", "Route"]
+
+logger = logging.getLogger("hookloop.relay")
+
+DRAIN_BYTES_MAX = 256 * 1024  # of a body nobody wants: so much is read, or the caller is cut off
+LINGER_SECONDS = 1.0  # so that a caller still sending reads our answer before the connection ends
+WRITE_BUFFER_BYTES = 64 * 1024  # of an answer; above it the agent gets no more credit
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request goes to an agent."""
+
+    tunnel: str
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A request is for the relay itself, which answers this."""
+
+    head: ResponseHead
+    body: bytes
+
+
+class Front(Protocol):
+    """What a caller's connection needs of the relay."""
+
+    config: RelayConfig
+    clock: Clock
+    sink: CaptureSink
+
+    def route(self, admitted: Admitted) -> Route | Page | Refusal:
+        """Say where a request goes."""
+        ...
+
+    def open_session(
+        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+    ) -> Refusal | None:
+        """Hand an agent's connection over, or say why not."""
+        ...
+
+    def downstream_lost(self, downstream: "Downstream") -> None: ...
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """The exchange that is being served."""
+
+    request: RequestHead
+    writer: ResponseWriter
+    started: float
+    tunnel: str = ""
+    link: Link | None = None
+    stream: int | None = None
+    response: ResponseHead | None = None
+    responded: float | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    drained_bytes: int = 0
+    is_request_ended: bool = False
+    is_response_ended: bool = False
+
+
+class Downstream(asyncio.Protocol):
+    """One caller's connection; see the module's text. It is a `link.AnsweredCaller`."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._remote = ""
+        self._reader = RequestReader()
+        self._ahead: deque[ReaderEvent] = deque()
+        self._exchange: _Exchange | None = None
+        self._out: list[bytes] = []
+        self._is_flush_due = False
+        self._is_full = False
+        self._unconsumed = 0
+        self._deadline = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+
+    def close_when_idle(self) -> None:
+        """Take no request after the one that is being served."""
+        if self._exchange is None:
+            self._close()
+        else:
+            self._exchange.writer.keep_alive = False
+
+    def abort(self) -> None:
+        """End the connection now, so that a cut answer is seen to be cut."""
+        self._is_closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio.Protocol -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for the type checker
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        self._remote = f"{peer[0]}:{peer[1]}"
+        self._wait_at_most(self._front.config.head_seconds)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_closing:
+            self._ahead.extend(self._reader.receive_data(data))
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """A caller may end its sending side and still read the answer."""
+        is_waiting = self._exchange is not None and self._exchange.is_request_ended
+        return is_waiting and not self._is_closing
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._settle_credit()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._transport = None
+        self._is_closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._settle_credit()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._leave_stream(exchange, "the caller closed the connection")
+            self._capture(exchange, "the caller closed the connection")
+        self._front.downstream_lost(self)
+
+    # --- requests on their way in -----------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Take what was read, up to the end of the request that is being served."""
+        while self._ahead and not self._is_closing:
+            exchange = self._exchange
+            if exchange is not None and exchange.is_request_ended:
+                self._pause_reading()
+                return
+            self._take(self._ahead.popleft())
+        if not self._is_closing and self._exchange is None and self._reader.has_begun_head:
+            self._wait_at_most(self._front.config.head_seconds, extend=False)
+
+    def _take(self, event: ReaderEvent) -> None:
+        match event:
+            case HeadRead(raw, keep_alive, after_upgrade):
+                self._begin(raw, keep_alive, after_upgrade)
+            case BodyRead(data):
+                self._body(data)
+            case EndRead(trailers):
+                self._end(trailers)
+            case UnreadableRead(refusal):
+                self._unreadable(refusal)
+
+    def _begin(self, raw: RawRequest, keep_alive: bool, after_upgrade: bytes | None) -> None:
+        head = RequestHead(raw.method, raw.target, raw.headers)
+        writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=keep_alive)
+        exchange = self._exchange = _Exchange(head, writer, self._front.clock.monotonic())
+        self._wait_at_most(self._front.config.idle_seconds)
+        verdict = admit(raw)
+        if isinstance(verdict, Refusal):
+            writer.keep_alive = False
+            self._answer(exchange, verdict)
+        elif after_upgrade is not None:
+            self._switch(exchange, verdict, head, after_upgrade)
+        else:
+            self._pass_on(exchange, verdict)
+
+    def _switch(
+        self, exchange: _Exchange, admitted: Admitted, upgrade: RequestHead, rest: bytes
+    ) -> None:
+        exchange.is_request_ended = True
+        assert self._transport is not None  # noqa: S101  # we are reading from it
+        refusal = self._front.open_session(admitted, upgrade, self._transport, rest)
+        if refusal is not None:
+            self._answer(exchange, refusal)
+            return
+        # The connection is the session's now, and nothing here may touch it again.
+        self._exchange = None
+        self._is_closing = True
+        self._deadline = _NEVER
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._front.downstream_lost(self)
+
+    def _pass_on(self, exchange: _Exchange, admitted: Admitted) -> None:
+        route = self._front.route(admitted)
+        if isinstance(route, Refusal):
+            self._answer(exchange, route)
+            return
+        if isinstance(route, Page):
+            self._answer_page(exchange, route)
+            return
+        remote_host = self._remote.rpartition(":")[0]
+        exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme="http")
+        exchange.tunnel = route.tunnel
+        request = Request(route.tunnel, self._remote, exchange.request)
+        stream = route.link.open_stream(request, self, is_ended=not admitted.has_body)
+        if stream is None:
+            message = "the agent is serving as many exchanges at once as it takes"
+            self._answer(exchange, Refusal(503, "overloaded", message, retry_after=1))
+            return
+        exchange.link, exchange.stream = route.link, stream
+
+    def _body(self, data: bytes) -> None:
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101  # a body follows its head
+        self._wait_at_most(self._front.config.idle_seconds)
+        if exchange.link is None or exchange.stream is None or exchange.is_response_ended:
+            exchange.drained_bytes += len(data)
+            if exchange.drained_bytes > DRAIN_BYTES_MAX:
+                self._close()
+            return
+        exchange.request_bytes += len(data)
+        if not exchange.link.send_data(exchange.stream, data):
+            self._pause_reading()
+
+    def _end(self, trailers: Headers) -> None:
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101  # an end follows its head
+        exchange.is_request_ended = True
+        self._deadline = _NEVER
+        if exchange.is_response_ended:
+            self._finish(exchange)
+        elif exchange.link is not None and exchange.stream is not None:
+            exchange.link.end_stream(exchange.stream, trailers)
+
+    def _unreadable(self, refusal: Refusal) -> None:
+        """What came is not HTTP: answer if nothing was answered yet, and close."""
+        exchange = self._exchange
+        if exchange is None:
+            writer = ResponseWriter(method=b"GET", version="1.1", keep_alive=False)
+            head = RequestHead(b"", b"", ())
+            exchange = self._exchange = _Exchange(head, writer, self._front.clock.monotonic())
+        else:
+            self._leave_stream(exchange, "the caller's request is not valid HTTP/1.1")
+        exchange.is_request_ended = True
+        exchange.writer.keep_alive = False
+        if exchange.response is None:
+            self._answer(exchange, refusal)
+        elif not exchange.is_response_ended:
+            self.abort()
+
+    # --- link.AnsweredCaller: answers on their way out --------------------------------------
+
+    def response_head(self, head: ResponseHead, *, is_ended: bool) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_response_ended:
+            return
+        if head.status == 101:
+            self._give_up(exchange, "the upstream changed protocols without being asked")
+        elif head.status < 200:
+            self._write(exchange.writer.interim(head))
+        else:
+            self._final_head(exchange, head, is_ended)
+
+    def response_data(self, data: bytes, *, is_ended: bool) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_response_ended:
+            return
+        exchange.response_bytes += len(data)
+        self._unconsumed += len(data)
+        try:
+            self._write(*exchange.writer.data(data))
+            if is_ended:
+                self._write(exchange.writer.end())
+        except ProtocolError as error:
+            self._give_up(exchange, str(error))
+            return
+        if not self._is_full:
+            self._settle_credit()
+        if is_ended:
+            self._response_ended(exchange)
+
+    def response_trailers(self, trailers: Headers) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_response_ended:
+            return
+        try:
+            self._write(exchange.writer.end(trailers))
+        except ProtocolError as error:
+            self._give_up(exchange, str(error))
+            return
+        self._response_ended(exchange)
+
+    def stream_reset(self, code: ResetCode, message: str) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_response_ended:
+            return
+        self._settle_credit()
+        if exchange.response is None:
+            self._answer(exchange, refusal_for_reset(code, message))
+        else:
+            self._capture(exchange, message)
+            self._exchange = None
+            self.abort()
+
+    def may_send_again(self) -> None:
+        if self._exchange is not None and not self._exchange.is_request_ended:
+            self._resume_reading()
+
+    # --- the answer ---------------------------------------------------------------------------
+
+    def _final_head(self, exchange: _Exchange, head: ResponseHead, is_ended: bool) -> None:
+        try:
+            written = exchange.writer.head(head)
+            if is_ended:
+                written += exchange.writer.end()
+        except ProtocolError as error:
+            self._give_up(exchange, str(error))
+            return
+        exchange.response = head
+        exchange.responded = self._front.clock.monotonic()
+        self._write(written)
+        if is_ended:
+            self._response_ended(exchange)
+
+    def _give_up(self, exchange: _Exchange, why: str) -> None:
+        """The agent's answer cannot be passed on: say 502, or cut what has begun."""
+        self._leave_stream(exchange, why)
+        self.stream_reset(ResetCode.UPSTREAM_BROKEN, why)
+
+    def _answer(self, exchange: _Exchange, refusal: Refusal) -> None:
+        head, body = render_refusal(refusal, accept=exchange.request.get(b"accept"))
+        logger.info("refused status=%d code=%s", refusal.status, refusal.code)
+        self._answer_page(exchange, Page(head, body))
+
+    def _answer_page(self, exchange: _Exchange, page: Page) -> None:
+        exchange.response = page.head
+        exchange.responded = self._front.clock.monotonic()
+        self._write(exchange.writer.head(page.head, is_own=True))
+        self._write(*exchange.writer.data(page.body), exchange.writer.end())
+        self._response_ended(exchange)
+
+    def _response_ended(self, exchange: _Exchange) -> None:
+        exchange.is_response_ended = True
+        self._settle_credit()
+        if exchange.is_request_ended:
+            self._finish(exchange)
+            return
+        # The answer came first: read the rest of the request, within limits, and drop it.
+        self._wait_at_most(LINGER_SECONDS)
+        self._resume_reading()
+
+    def _finish(self, exchange: _Exchange) -> None:
+        self._exchange = None
+        self._capture(exchange, None)
+        if not exchange.writer.keep_alive:
+            self._close()
+            return
+        self._wait_at_most(self._front.config.idle_seconds)
+        self._resume_reading()
+        if self._ahead:
+            # Not from here: a caller of a thousand answers at once would nest them.
+            self._loop.call_soon(self._go_on)
+
+    def _leave_stream(self, exchange: _Exchange, why: str) -> None:
+        if exchange.link is not None and exchange.stream is not None:
+            exchange.link.cancel(exchange.stream, why)
+
+    def _capture(self, exchange: _Exchange, failure: str | None) -> None:
+        if not exchange.tunnel:
+            return
+        self._front.sink.captured(
+            Exchange(
+                hop="relay",
+                tunnel=exchange.tunnel,
+                remote=self._remote,
+                request=exchange.request,
+                response=exchange.response,
+                request_body_bytes=exchange.request_bytes,
+                response_body_bytes=exchange.response_bytes,
+                started=exchange.started,
+                responded=exchange.responded,
+                ended=self._front.clock.monotonic(),
+                failure=failure,
+            )
+        )
+
+    # --- the socket -----------------------------------------------------------------------------
+
+    def _write(self, *buffers: bytes) -> None:
+        """Collect what one loop turn brings, so that head and body leave in one write."""
+        self._out.extend(buffers)
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        out, self._out = self._out, []
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(out)
+            if self._is_closing:
+                self._end_of_writing()
+
+    def _settle_credit(self) -> None:
+        """Let the agent send more, for what has left for the caller."""
+        exchange, length = self._exchange, self._unconsumed
+        if length and exchange is not None and exchange.link and exchange.stream is not None:
+            exchange.link.consumed(exchange.stream, length)
+            self._unconsumed = 0
+
+    def _pause_reading(self) -> None:
+        self._deadline = _NEVER  # it is us who wait now, not the caller who is slow
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            if self._exchange is not None:
+                self._wait_at_most(self._front.config.idle_seconds)
+
+    def _close(self) -> None:
+        """Flush, end our side, and wait a moment for the caller to read it."""
+        self._is_closing = True
+        if not self._is_flush_due:
+            self._write()
+
+    def _end_of_writing(self) -> None:
+        """
+        Half-close first: with bytes of the caller unread, a full close would reset the
+        connection and take our answer with it.
+        """
+        transport = self._transport
+        assert transport is not None  # noqa: S101  # only called while there is one
+        if transport.can_write_eof():
+            transport.write_eof()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
+        else:
+            transport.close()
+
+    # --- deadlines ------------------------------------------------------------------------------
+
+    def _wait_at_most(self, seconds: float, *, extend: bool = True) -> None:
+        deadline = self._front.clock.monotonic() + seconds
+        self._deadline = deadline if extend else min(deadline, self._deadline)
+
+    def _watch(self) -> None:
+        """One timer a connection: it looks whether the deadline has moved, then looks again."""
+        left = self._deadline - self._front.clock.monotonic()
+        if left <= 0:
+            self._too_slow()
+        if self._transport is not None:
+            wait = min(max(left, 0.05), self._front.config.head_seconds)
+            self._timer = self._loop.call_later(wait, self._watch)
+
+    def _too_slow(self) -> None:
+        exchange = self._exchange
+        if self._is_closing or (exchange is not None and exchange.is_response_ended):
+            self.abort()
+        elif exchange is not None or self._reader.has_begun_head:
+            message = "the request did not come to its end in time"
+            self._unreadable(Refusal(408, "request_timeout", message))
+        else:
+            self._close()

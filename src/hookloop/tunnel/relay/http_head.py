@@ -1,0 +1,172 @@
+"""
+What the relay lets in, and what it passes on. Pure.
+
+httptools (llhttp) refuses most malformed requests by itself; the checks here are
+for what it lets through. A head is always rebuilt from its parts, never spliced.
+"""
+
+from dataclasses import dataclass, replace
+
+from hookloop.exchange import Headers, RequestHead
+
+from .refusal import Refusal
+
+__all__ = [
+    "HEADERS_MAX",
+    "HEAD_BYTES_MAX",
+    "TARGET_BYTES_MAX",
+    "Admitted",
+    "RawRequest",
+    "admit",
+    "end_to_end",
+    "with_forwarded",
+]
+
+HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB with X-Forwarded-*; nginx 32 KiB, node 16 KiB
+HEADERS_MAX = 100  # as nginx and Go
+TARGET_BYTES_MAX = 8 * 1024  # as Apache and nginx
+
+# RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection, which old clients send.
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# What a Connection field may not take away from the request: its meaning would change.
+_NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
+_FORWARDED = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A request head as the parser gave it."""
+
+    method: bytes
+    target: bytes
+    version: str
+    """``1.1`` or ``1.0``; the parser lets others through."""
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be passed on."""
+
+    host: str
+    """Lower case, without port or trailing dot."""
+    head: RequestHead
+    """In origin form, without hop-by-hop fields."""
+    has_body: bool
+
+
+def admit(raw: RawRequest) -> Admitted | Refusal:
+    """Judge a request head."""
+    refusal = _check_size(raw) or _check_framing(raw)
+    if refusal:
+        return refusal
+    hosts = [value for name, value in raw.headers if name.lower() == b"host"]
+    if len(hosts) != 1:
+        return _bad("a request needs exactly one Host field")
+    target = _origin_form(raw.target, hosts[0])
+    host = _host_name(hosts[0])
+    if target is None or host is None:
+        return _bad("the Host field, or the target of the request line, is not valid")
+    headers = end_to_end(raw.headers)
+    return Admitted(host, RequestHead(raw.method, target, headers), _has_body(raw.headers))
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Drop the fields that speak of a single connection; order, case and duplicates stay."""
+    named = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    dropped = (named - _NEVER_DROPPED) | _HOP_BY_HOP
+    return tuple(header for header in headers if header[0].lower() not in dropped)
+
+
+def with_forwarded(head: RequestHead, *, remote_host: str, scheme: str) -> RequestHead:
+    """
+    Say where the request came from.
+
+    What the caller claims about itself is replaced: a public relay trusts nobody.
+    """
+    kept = tuple(header for header in head.headers if header[0].lower() not in _FORWARDED)
+    added = (
+        (b"X-Forwarded-For", remote_host.encode()),
+        (b"X-Forwarded-Proto", scheme.encode()),
+        (b"X-Forwarded-Host", head.get(b"host") or b""),
+    )
+    return replace(head, headers=kept + added)
+
+
+def _check_size(raw: RawRequest) -> Refusal | None:
+    if len(raw.target) > TARGET_BYTES_MAX:
+        return Refusal(414, "target_too_long", f"the URL is over {TARGET_BYTES_MAX} bytes")
+    size = sum(len(name) + len(value) + 4 for name, value in raw.headers)
+    if size + len(raw.target) > HEAD_BYTES_MAX or len(raw.headers) > HEADERS_MAX:
+        return Refusal(
+            431,
+            "head_too_large",
+            f"the request head is over {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} fields",
+        )
+    return None
+
+
+def _check_framing(raw: RawRequest) -> Refusal | None:
+    if raw.version not in {"1.0", "1.1"}:
+        return Refusal(505, "bad_version", "this relay speaks HTTP/1.1 and HTTP/1.0")
+    if raw.method == b"CONNECT":
+        return Refusal(501, "method_refused", "this relay is not a forward proxy")
+    codings = [value for name, value in raw.headers if name.lower() == b"transfer-encoding"]
+    if not codings:
+        return None
+    if raw.version == "1.0":
+        return _bad("Transfer-Encoding does not exist in HTTP/1.0")
+    if [coding.strip().lower() for coding in codings] != [b"chunked"]:
+        return Refusal(501, "bad_transfer_encoding", "the only transfer coding here is chunked")
+    return None
+
+
+def _origin_form(target: bytes, host: bytes) -> bytes | None:
+    """Return path and query; an absolute target must name the Host (RFC 9112 section 3.2.2)."""
+    if target.startswith(b"/") or target == b"*":
+        return target
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in {b"http", b"https"}:
+        return None
+    cut = min((i for i in (rest.find(b"/"), rest.find(b"?")) if i >= 0), default=len(rest))
+    authority, path = rest[:cut], rest[cut:]
+    if authority.lower() != host.lower():
+        return None
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def _host_name(host: bytes) -> str | None:
+    name, colon, port = host.lower().rpartition(b":")
+    if not colon or host.endswith(b"]"):
+        name, port = host.lower(), b""
+    name = name.removesuffix(b".")
+    if not name or (port and not port.isdigit()):
+        return None
+    if any(byte <= 0x20 or byte >= 0x7F or byte in b'@,/\\?#"<>' for byte in name):
+        return None
+    return name.decode("ascii")
+
+
+def _has_body(headers: Headers) -> bool:
+    names = {name.lower(): value for name, value in headers}
+    return b"transfer-encoding" in names or names.get(b"content-length", b"0").strip() != b"0"
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "bad_request", message)

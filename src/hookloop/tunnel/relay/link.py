@@ -1,0 +1,194 @@
+"""One agent's session, as the relay holds it: binds its names, leads its streams to callers."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from hookloop.clock import Clock
+from hookloop.exchange import Headers, ResponseHead
+from hookloop.ids import RandomSource
+from hookloop.tunnel.carrier import Carrier
+from hookloop.tunnel.wire import events
+from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, Request, ResetCode
+from hookloop.tunnel.wire.session import Role, Session
+
+from .registry import NotGranted, Owner, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AnsweredCaller", "Link"]
+
+logger = logging.getLogger("hookloop.relay")
+
+
+class AnsweredCaller(Protocol):
+    """What a stream needs of the caller it answers. None of these may raise."""
+
+    def response_head(self, head: ResponseHead, *, is_ended: bool) -> None: ...
+
+    def response_data(self, data: bytes, *, is_ended: bool) -> None:
+        """The duty: `Link.consumed` once the bytes are passed on or dropped."""
+        ...
+
+    def response_trailers(self, trailers: Headers) -> None: ...
+
+    def stream_reset(self, code: ResetCode, message: str) -> None: ...
+
+    def may_send_again(self) -> None: ...
+
+
+class Link:
+    """The owner of one `Session` in the relay's role."""
+
+    def __init__(
+        self,
+        hello: Hello,
+        token_owner: str,
+        registry: "Registry[Link]",
+        tunnel_url: "Callable[[str], str]",
+        on_lost: "Callable[[Link], None]",
+        *,
+        clock: Clock,
+        random: RandomSource,
+    ) -> None:
+        self._session = Session(Role.RELAY, hello, clock.monotonic())
+        self._carrier = Carrier(self._session, self, clock)
+        self._token_owner = token_owner
+        self._owner: Owner | None = None
+        self._registry = registry
+        self._tunnel_url = tunnel_url
+        self._on_lost = on_lost
+        self._clock = clock
+        self._random = random
+        self._callers: dict[int, AnsweredCaller] = {}
+
+    def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
+        """Start the session on an upgraded connection."""
+        self._carrier.take_over(transport, received)
+
+    # --- for callers ----------------------------------------------------------------------
+
+    @property
+    def streams_open(self) -> int:
+        return len(self._callers)
+
+    def open_stream(
+        self, request: Request, caller: AnsweredCaller, *, is_ended: bool
+    ) -> int | None:
+        """Pass a request on; None when the agent takes no more now."""
+        if not self._session.can_open_stream():
+            return None
+        stream = self._session.open_stream(request, is_ended=is_ended)
+        self._callers[stream] = caller
+        self._carrier.flush_soon()
+        return stream
+
+    def send_data(self, stream: int, data: bytes) -> bool:
+        """Pass body bytes on; False asks the caller to pause until `may_send_again`."""
+        self._carrier.flush_soon()
+        return self._session.send_data(stream, data)
+
+    def end_stream(self, stream: int, trailers: Headers) -> None:
+        """The request's body is complete."""
+        self._session.end_stream(stream, trailers)
+        self._carrier.flush_soon()
+
+    def cancel(self, stream: int, message: str) -> None:
+        """Nobody wants the answer any more."""
+        if self._callers.pop(stream, None) is not None:
+            self._session.reset_stream(stream, ResetCode.CANCELLED, message)
+            self._carrier.flush_soon()
+
+    def consumed(self, stream: int, length: int) -> None:
+        """Body bytes have left for the caller: let the agent send more."""
+        self._session.consumed(stream, length)
+        self._carrier.flush_soon()
+
+    # --- for the server -------------------------------------------------------------------
+
+    def go_away(self, code: str, message: str) -> None:
+        """Take no new streams, and close once the open ones have ended."""
+        self._session.go_away(code, message)
+        self._carrier.flush_soon()
+
+    def drop(self, reason: str) -> None:
+        """Close now; open exchanges end as broken."""
+        self._carrier.drop(reason)
+
+    # --- SessionOwner ----------------------------------------------------------------------
+
+    def session_event(self, event: events.Event) -> None:
+        match event:
+            case events.DataReceived():
+                self._data(event)
+            case events.ResponseReceived():
+                self._response(event)
+            case events.TrailersReceived(stream, trailers):
+                caller = self._callers.pop(stream, None)
+                if caller:
+                    caller.response_trailers(trailers)
+            case events.StreamReset(stream, code, message):
+                caller = self._callers.pop(stream, None)
+                if caller:
+                    caller.stream_reset(code, message)
+            case events.BindRequested(bind):
+                self._bind(bind)
+            case events.UnbindRequested(unbind):
+                self._registry.unbind(unbind.name, self)
+            case events.HelloReceived(hello):
+                self._owner = Owner(self._token_owner, hello.id)
+                logger.info("agent connected software=%s", hello.software)
+            case _:
+                pass  # latency and GOAWAY need nothing of the relay
+
+    def session_unblocked(self, stream: int) -> None:
+        caller = self._callers.get(stream)
+        if caller:
+            caller.may_send_again()
+
+    def session_lost(self, reason: str) -> None:
+        logger.info("agent gone reason=%r streams=%d", reason, len(self._callers))
+        self._registry.release(self, now=self._clock.monotonic())
+        callers, self._callers = self._callers, {}
+        for caller in callers.values():
+            caller.stream_reset(ResetCode.UPSTREAM_BROKEN, "the connection to the agent was lost")
+        self._on_lost(self)
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _response(self, event: events.ResponseReceived) -> None:
+        caller = self._callers.get(event.stream)
+        if caller:
+            if event.is_ended:
+                del self._callers[event.stream]
+            caller.response_head(event.head, is_ended=event.is_ended)
+
+    def _data(self, event: events.DataReceived) -> None:
+        caller = self._callers.get(event.stream)
+        if caller is None:
+            self.consumed(event.stream, len(event.data))
+            return
+        if event.is_ended:
+            del self._callers[event.stream]
+        caller.response_data(event.data, is_ended=event.is_ended)
+
+    def _bind(self, bind: Bind) -> None:
+        assert self._owner is not None  # noqa: S101  # HELLO comes first, or the session raises
+        if bind.protocol != "http":
+            self._refuse(bind, NotGranted("bad_protocol", "this relay carries http tunnels"))
+            return
+        answer = self._registry.bind(
+            bind.name, self._owner, self, now=self._clock.monotonic(), random=self._random
+        )
+        if isinstance(answer, NotGranted):
+            self._refuse(bind, answer)
+            return
+        self._session.accept_bind(Bound(bind.ref, answer.name, self._tunnel_url(answer.name)))
+        logger.info("tunnel bound name=%s", answer.name)
+        if answer.replaced is not None:
+            answer.replaced.go_away("replaced", "the same agent came back on a new session")
+
+    def _refuse(self, bind: Bind, why: NotGranted) -> None:
+        logger.info("tunnel refused code=%s", why.code)
+        self._session.refuse_bind(Refused(bind.ref, why.code, why.message))

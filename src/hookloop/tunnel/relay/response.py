@@ -1,0 +1,119 @@
+"""
+How an answer is framed for a caller. Pure: heads and body in, bytes out.
+
+The agent is not trusted: what it says of the body's length is held against the
+body it sends, and a body that does not keep its word is never ended cleanly.
+"""
+
+from collections.abc import Sequence
+
+from hookloop.errors import ProtocolError
+from hookloop.exchange import Headers, ResponseHead
+
+from .http_head import end_to_end
+from .refusal import ERROR_HEADER
+
+__all__ = ["ResponseWriter"]
+
+_BODILESS = frozenset({204, 304})
+# RFC 9110 section 6.5.1: these must not be moved into trailers.
+_NEVER_TRAILERS = frozenset(
+    {
+        b"transfer-encoding",
+        b"content-length",
+        b"host",
+        b"content-type",
+        b"content-encoding",
+        b"content-range",
+        b"trailer",
+        b"authorization",
+        b"set-cookie",
+        b"cache-control",
+    }
+)
+
+
+class ResponseWriter:
+    """One response, from its head to its end."""
+
+    def __init__(self, *, method: bytes, version: str, keep_alive: bool) -> None:
+        self._is_head_request = method == b"HEAD"
+        self._version = version
+        self.keep_alive = keep_alive
+        """Whether the connection may serve another request; settled once the head is written."""
+        self._is_chunked = False
+        self._has_body = True
+        self._left: int | None = None
+        """Body bytes that Content-Length still promises."""
+
+    def interim(self, head: ResponseHead) -> bytes:
+        """Return a 1xx head; nothing for HTTP/1.0, which does not know them."""
+        if self._version == "1.0":
+            return b""
+        return _encode_head(head.status, head.reason, end_to_end(head.headers))
+
+    def head(self, head: ResponseHead, *, is_own: bool = False) -> bytes:
+        """
+        Return the final head. *is_own*: it is the relay's answer, not an upstream's.
+
+        Raises `ProtocolError` for a Content-Length that makes no sense.
+        """
+        headers = end_to_end(head.headers)
+        if not is_own:
+            headers = tuple(h for h in headers if h[0].lower() != ERROR_HEADER.lower())
+        length = _content_length(headers)
+        self._has_body = not self._is_head_request and head.status not in _BODILESS
+        if self._has_body:
+            self._left = length
+            self._is_chunked = length is None and self._version == "1.1"
+            if self._is_chunked:
+                headers += ((b"Transfer-Encoding", b"chunked"),)
+            elif length is None:
+                self.keep_alive = False  # HTTP/1.0: only the end of the connection ends the body
+        if not self.keep_alive:
+            headers += ((b"Connection", b"close"),)
+        elif self._version == "1.0":
+            headers += ((b"Connection", b"keep-alive"),)
+        return _encode_head(head.status, head.reason, headers)
+
+    def data(self, data: bytes) -> Sequence[bytes]:
+        """Return buffers to write. Raises `ProtocolError` for more than Content-Length says."""
+        if not self._has_body or not data:
+            return ()
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise ProtocolError("the response body is longer than its Content-Length")
+        if self._is_chunked:
+            return (b"%x\r\n" % len(data), data, b"\r\n")
+        return (data,)
+
+    def end(self, trailers: Headers = ()) -> bytes:
+        """Return what ends the body. Raises `ProtocolError` where Content-Length says more."""
+        if self._left:
+            raise ProtocolError("the response body is shorter than its Content-Length")
+        if not self._is_chunked:
+            return b""
+        lines = [b"0\r\n"]
+        for name, value in trailers:
+            if name.lower() not in _NEVER_TRAILERS:
+                lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+
+def _content_length(headers: Headers) -> int | None:
+    values = {value.strip() for name, value in headers if name.lower() == b"content-length"}
+    if not values:
+        return None
+    value = values.pop()
+    if values or not value.isdigit() or len(value) > 18:  # 18 digits: an exabyte
+        raise ProtocolError("the response has no single, whole Content-Length")
+    return int(value)
+
+
+def _encode_head(status: int, reason: bytes, headers: Headers) -> bytes:
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
+    lines += [b"%b: %b\r\n" % header for header in headers]
+    lines.append(b"\r\n")
+    return b"".join(lines)

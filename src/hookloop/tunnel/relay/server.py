@@ -1,0 +1,253 @@
+"""The relay: one public port for callers and agents."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import SystemRandom
+
+from hookloop import __version__
+from hookloop.clock import Clock, SystemClock
+from hookloop.errors import ConfigError
+from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
+from hookloop.ids import RandomSource, new_id
+from hookloop.tunnel.wire import handshake
+from hookloop.tunnel.wire.messages import Hello
+
+from .config import RelayConfig
+from .downstream import Downstream, Page, Route
+from .http_head import Admitted
+from .link import Link
+from .refusal import Refusal
+from .registry import Registry
+from .tokens import Tokens
+
+__all__ = ["Relay", "RelayStatistics", "running_relay"]
+
+logger = logging.getLogger("hookloop.relay")
+
+# What an agent may have on its way to us: of one answer, and of all together.
+STREAM_CREDIT = 256 * 1024
+SESSION_CREDIT = 4 * 1024 * 1024
+STREAMS_MAX = 1  # agents open none
+AGENTS_MAX = 10_000  # sessions; each costs some tens of KB
+BACKLOG = 1024  # connections the kernel holds while we are busy
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatistics:
+    """A moment's counts; all zero once everything has ended."""
+
+    sessions: int
+    tunnels: int
+    downstreams: int
+    streams_open: int
+
+
+class Relay:
+    """
+    Listens between `start` and `stop`; use `running_relay`, which does both.
+
+    It is the `Front` of its callers' connections.
+    """
+
+    def __init__(
+        self,
+        config: RelayConfig,
+        *,
+        clock: Clock | None = None,
+        random: RandomSource | None = None,
+        sink: CaptureSink = discard,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.sink = sink
+        self._random = random or SystemRandom()
+        self._id = new_id("rly_", self._random)
+        self._tokens = Tokens(config.tokens)
+        self._registry: Registry[Link] = Registry()
+        self._links: set[Link] = set()
+        self._downstreams: set[Downstream] = set()
+        self._server: asyncio.Server | None = None
+        self._all_gone = asyncio.Event()
+        self._is_draining = False
+
+    async def start(self) -> None:
+        """Raises `ConfigError` if the address cannot be had."""
+        host, port = self.config.host, self.config.port
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._new_downstream, host, port, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"the relay cannot listen on {host}:{port}: {error.strerror or error}. "
+                "Choose another --port, or 0 for any free one"
+            ) from error
+
+    async def stop(self) -> None:
+        """Take nothing new, let what is under way end, then close."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._is_draining = True
+        for link in list(self._links):
+            link.go_away("shutdown", "the relay is shutting down")
+        for downstream in list(self._downstreams):
+            downstream.close_when_idle()
+        self._check_all_gone()
+        try:
+            async with asyncio.timeout(self.config.drain_seconds):
+                await self._all_gone.wait()
+        except TimeoutError:
+            logger.warning("drain cut short exchanges=%d", self.statistics().streams_open)
+            for downstream in list(self._downstreams):
+                downstream.abort()
+            for link in list(self._links):
+                link.drop("the relay was stopped")
+        await self._server.wait_closed()
+        self._server = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on."""
+        assert self._server is not None, "start the relay first"  # noqa: S101  # caller's duty
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Where agents connect."""
+        return f"http://{self.config.host}:{self.port}"
+
+    def tunnel_url(self, name: str) -> str:
+        """Return the public URL of a tunnel."""
+        if self.config.public_url is not None:
+            scheme, _, authority = self.config.public_url.partition("://")
+            return f"{scheme}://{name}.{authority}"
+        return f"http://{name}.{self.config.domain}:{self.port}"
+
+    def statistics(self) -> RelayStatistics:
+        return RelayStatistics(
+            sessions=len(self._links),
+            tunnels=len(self._registry),
+            downstreams=len(self._downstreams),
+            streams_open=sum(link.streams_open for link in self._links),
+        )
+
+    # --- Front ------------------------------------------------------------------------------
+
+    def route(self, admitted: Admitted) -> Route | Page | Refusal:
+        name = self._tunnel_name(admitted.host)
+        if name is None:
+            return self._own_page(admitted.head)
+        link = self._registry.find(name)
+        if link is not None:
+            return Route(name, link)
+        if self._registry.is_held(name, now=self.clock.monotonic()):
+            message = f"the agent of the tunnel {name!r} is offline and expected back"
+            return Refusal(503, "agent_offline", message, retry_after=5)
+        return Refusal(
+            404,
+            "unknown_tunnel",
+            f"no agent has bound the tunnel {name!r}: start it with hookloop http PORT "
+            f"--name {name}",
+        )
+
+    def open_session(
+        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+    ) -> Refusal | None:
+        if self._tunnel_name(admitted.host) or not handshake.is_session_request(upgrade):
+            return Refusal(501, "upgrade_refused", "this relay carries no upgraded protocols yet")
+        if not handshake.accepts_version(upgrade):
+            version = handshake.VERSION.decode()
+            return Refusal(426, "bad_version", f"this relay speaks {version}: update the agent")
+        owner = self._tokens.owner_of(handshake.bearer_token(upgrade))
+        if owner is None:
+            return Refusal(401, "bad_token", "the relay does not know this token")
+        if self._is_draining or len(self._links) >= AGENTS_MAX:
+            return Refusal(503, "unavailable", "the relay is draining or full", retry_after=5)
+        transport.write(handshake.switching_protocols())
+        link = Link(
+            self._hello(),
+            owner,
+            self._registry,
+            self.tunnel_url,
+            self._link_lost,
+            clock=self.clock,
+            random=self._random,
+        )
+        self._links.add(link)
+        link.take_over(transport, rest)
+        return None
+
+    def downstream_lost(self, downstream: Downstream) -> None:
+        self._downstreams.discard(downstream)
+        self._check_all_gone()
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _new_downstream(self) -> Downstream:
+        downstream = Downstream(self)
+        self._downstreams.add(downstream)
+        return downstream
+
+    def _link_lost(self, link: Link) -> None:
+        self._links.discard(link)
+        self._check_all_gone()
+
+    def _check_all_gone(self) -> None:
+        if self._is_draining and not self._links and not self._downstreams:
+            self._all_gone.set()
+
+    def _tunnel_name(self, host: str) -> str | None:
+        """Return the label before our domain, or None for a host that is no tunnel's."""
+        suffix = "." + self.config.domain
+        return host.removesuffix(suffix) if host.endswith(suffix) else None
+
+    def _hello(self) -> Hello:
+        return Hello(
+            id=self._id,
+            software=f"hookloop/{__version__}",
+            stream_credit=STREAM_CREDIT,
+            session_credit=SESSION_CREDIT,
+            streams_max=STREAMS_MAX,
+        )
+
+    def _own_page(self, head: RequestHead) -> Page | Refusal:
+        if head.target.partition(b"?")[0] != b"/":
+            return Refusal(
+                404,
+                "not_found",
+                f"this is a hookloop relay: tunnels are at NAME.{self.config.domain}",
+            )
+        about = {
+            "hookloop": __version__,
+            "tunnels": self.tunnel_url("NAME"),
+            "connect": f"hookloop http PORT --relay {self.config.public_url or self.url}",
+        }
+        body = json.dumps(about, indent=2).encode() + b"\n"
+        headers = (
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(body)),
+        )
+        return Page(ResponseHead(200, b"OK", headers), body)
+
+
+@asynccontextmanager
+async def running_relay(
+    config: RelayConfig,
+    *,
+    clock: Clock | None = None,
+    random: RandomSource | None = None,
+    sink: CaptureSink = discard,
+) -> AsyncIterator[Relay]:
+    """Run a relay for the length of a with-block; leaving it drains."""
+    relay = Relay(config, clock=clock, random=random, sink=sink)
+    await relay.start()
+    try:
+        yield relay
+    finally:
+        await relay.stop()
