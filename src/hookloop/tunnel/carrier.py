@@ -7,7 +7,7 @@ the session's deadlines. All decisions are the session's.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from hookloop.clock import Clock
 from hookloop.errors import ProtocolError
@@ -72,9 +72,8 @@ class Carrier(asyncio.Protocol):
     # --- asyncio.Protocol ---------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for the type checker
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._wait_for_deadline()
         self.flush_soon()
 

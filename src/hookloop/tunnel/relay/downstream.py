@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from hookloop.clock import Clock
 from hookloop.errors import ProtocolError
 from hookloop.exchange import CaptureSink, Exchange, Headers, RequestHead, ResponseHead
+from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
 from .config import RelayConfig
@@ -92,6 +93,7 @@ class _Exchange:
     request_bytes: int = 0
     response_bytes: int = 0
     drained_bytes: int = 0
+    has_body: bool = False
     is_request_ended: bool = False
     is_response_ended: bool = False
 
@@ -107,8 +109,7 @@ class Downstream(asyncio.Protocol):
         self._reader = RequestReader()
         self._ahead: deque[ReaderEvent] = deque()
         self._exchange: _Exchange | None = None
-        self._out: list[bytes] = []
-        self._is_flush_due = False
+        self._writer = TurnWriter()
         self._is_full = False
         self._unconsumed = 0
         self._deadline = _NEVER
@@ -131,9 +132,9 @@ class Downstream(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for the type checker
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._writer.transport = self._transport
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         self._remote = f"{peer[0]}:{peer[1]}"
         self._wait_at_most(self._front.config.head_seconds)
@@ -157,7 +158,7 @@ class Downstream(asyncio.Protocol):
         self._settle_credit()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._writer.transport = None
         self._is_closing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -219,7 +220,7 @@ class Downstream(asyncio.Protocol):
         self._exchange = None
         self._is_closing = True
         self._deadline = _NEVER
-        self._transport = None
+        self._transport = self._writer.transport = None
         if self._timer is not None:
             self._timer.cancel()
         self._front.downstream_lost(self)
@@ -234,7 +235,7 @@ class Downstream(asyncio.Protocol):
             return
         remote_host = self._remote.rpartition(":")[0]
         exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme="http")
-        exchange.tunnel = route.tunnel
+        exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
         request = Request(route.tunnel, self._remote, exchange.request)
         stream = route.link.open_stream(request, self, is_ended=not admitted.has_body)
         if stream is None:
@@ -263,7 +264,7 @@ class Downstream(asyncio.Protocol):
         self._deadline = _NEVER
         if exchange.is_response_ended:
             self._finish(exchange)
-        elif exchange.link is not None and exchange.stream is not None:
+        elif exchange.has_body and exchange.link is not None and exchange.stream is not None:
             exchange.link.end_stream(exchange.stream, trailers)
 
     def _unreadable(self, refusal: Refusal) -> None:
@@ -291,7 +292,7 @@ class Downstream(asyncio.Protocol):
         if head.status == 101:
             self._give_up(exchange, "the upstream changed protocols without being asked")
         elif head.status < 200:
-            self._write(exchange.writer.interim(head))
+            self._writer.write(exchange.writer.interim(head))
         else:
             self._final_head(exchange, head, is_ended)
 
@@ -302,9 +303,9 @@ class Downstream(asyncio.Protocol):
         exchange.response_bytes += len(data)
         self._unconsumed += len(data)
         try:
-            self._write(*exchange.writer.data(data))
+            self._writer.write(*exchange.writer.data(data))
             if is_ended:
-                self._write(exchange.writer.end())
+                self._writer.write(exchange.writer.end())
         except ProtocolError as error:
             self._give_up(exchange, str(error))
             return
@@ -318,7 +319,7 @@ class Downstream(asyncio.Protocol):
         if exchange is None or exchange.is_response_ended:
             return
         try:
-            self._write(exchange.writer.end(trailers))
+            self._writer.write(exchange.writer.end(trailers))
         except ProtocolError as error:
             self._give_up(exchange, str(error))
             return
@@ -352,7 +353,7 @@ class Downstream(asyncio.Protocol):
             return
         exchange.response = head
         exchange.responded = self._front.clock.monotonic()
-        self._write(written)
+        self._writer.write(written)
         if is_ended:
             self._response_ended(exchange)
 
@@ -369,8 +370,8 @@ class Downstream(asyncio.Protocol):
     def _answer_page(self, exchange: _Exchange, page: Page) -> None:
         exchange.response = page.head
         exchange.responded = self._front.clock.monotonic()
-        self._write(exchange.writer.head(page.head, is_own=True))
-        self._write(*exchange.writer.data(page.body), exchange.writer.end())
+        self._writer.write(exchange.writer.head(page.head, is_own=True))
+        self._writer.write(*exchange.writer.data(page.body), exchange.writer.end())
         self._response_ended(exchange)
 
     def _response_ended(self, exchange: _Exchange) -> None:
@@ -420,21 +421,6 @@ class Downstream(asyncio.Protocol):
 
     # --- the socket -----------------------------------------------------------------------------
 
-    def _write(self, *buffers: bytes) -> None:
-        """Collect what one loop turn brings, so that head and body leave in one write."""
-        self._out.extend(buffers)
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._is_flush_due = False
-        out, self._out = self._out, []
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(out)
-            if self._is_closing:
-                self._end_of_writing()
-
     def _settle_credit(self) -> None:
         """Let the agent send more, for what has left for the caller."""
         exchange, length = self._exchange, self._unconsumed
@@ -454,18 +440,18 @@ class Downstream(asyncio.Protocol):
                 self._wait_at_most(self._front.config.idle_seconds)
 
     def _close(self) -> None:
-        """Flush, end our side, and wait a moment for the caller to read it."""
-        self._is_closing = True
-        if not self._is_flush_due:
-            self._write()
-
-    def _end_of_writing(self) -> None:
         """
+        Write what is left, end our side, and give the caller a moment to read it.
+
         Half-close first: with bytes of the caller unread, a full close would reset the
         connection and take our answer with it.
         """
         transport = self._transport
-        assert transport is not None  # noqa: S101  # only called while there is one
+        if self._is_closing or transport is None or transport.is_closing():
+            return
+        self._is_closing = True
+        self._writer.flush()
+        transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
             if self._timer is not None:

@@ -2,11 +2,13 @@
 
 from collections import deque
 
-from hookloop.errors import ProtocolError
+from hookloop.errors import LocalError, ProtocolError
 
 from .messages import CREDIT_MAX
 
 __all__ = ["Allowance", "Budget", "Outbox"]
+
+CHUNK_BYTES = 256  # what one waiting chunk costs beside its bytes: two objects and a place in line
 
 
 class Budget:
@@ -32,10 +34,11 @@ class Allowance:
     bytes have left our buffers.
     """
 
-    __slots__ = ("_given_back", "_left", "_step")
+    __slots__ = ("_given_back", "_held", "_left", "_step")
 
     def __init__(self, granted: int) -> None:
         self._left = granted
+        self._held = 0
         self._given_back = 0
         # Granting in halves keeps a sender busy without a CREDIT frame per DATA frame.
         self._step = granted // 2
@@ -45,9 +48,17 @@ class Allowance:
         self._left -= length
         if self._left < 0:
             raise ProtocolError("DATA beyond the credit granted")
+        self._held += length
 
     def give_back(self, length: int) -> int:
-        """Return how much to grant by a CREDIT frame now; 0 while it is not worth one."""
+        """
+        Return how much to grant by a CREDIT frame now; 0 while it is not worth one.
+
+        Raises `LocalError` for more than was spent: we would grant what we never promised.
+        """
+        if length > self._held:
+            raise LocalError(f"{length} bytes given back, where {self._held} are held")
+        self._held -= length
         self._given_back += length
         if self._given_back < self._step:
             return 0
@@ -68,8 +79,9 @@ class Outbox:
         """What ends the half once all chunks are out: trailers, or empty for none."""
 
     @property
-    def is_idle(self) -> bool:
-        return not self._chunks and self.ending is None
+    def held(self) -> int:
+        """What the queue costs in memory: a body that came byte by byte is mostly chunks."""
+        return self.queued + CHUNK_BYTES * len(self._chunks)
 
     def put(self, data: bytes) -> None:
         if data:
@@ -77,9 +89,7 @@ class Outbox:
             self.queued += len(data)
 
     def take(self, most: int) -> memoryview:
-        """Return the next piece, at most *most* bytes; pieces are views, never copies."""
-        if not self._chunks or most <= 0:
-            return memoryview(b"")
+        """Cut the next piece off, at most *most* bytes of one chunk: a view, never a copy."""
         chunk = self._chunks[0]
         if len(chunk) <= most:
             self._chunks.popleft()

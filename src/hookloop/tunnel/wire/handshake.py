@@ -50,9 +50,10 @@ def accepts_version(head: RequestHead | ResponseHead) -> bool:
 def bearer_token(head: RequestHead) -> str | None:
     """Return the token of the Authorization field, or None."""
     scheme, _, token = (head.get(b"authorization") or b"").partition(b" ")
+    token = token.strip()
     if scheme.lower() != b"bearer" or not token:
         return None
-    return token.strip().decode("latin-1")
+    return token.decode("latin-1")
 
 
 def _offers(head: RequestHead | ResponseHead) -> list[bytes]:

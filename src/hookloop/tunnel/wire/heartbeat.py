@@ -25,12 +25,12 @@ class Heartbeat:
 
     def is_ping_due(self, now: float) -> bool:
         """Say whether to send PING now; says so once per silence."""
-        if self._asked is not None or now - self._heard < PING_AFTER_SECONDS:
+        # The very sum of `next_deadline`: rounding must not make a timer fire for nothing.
+        if self._asked is not None or now < self._heard + PING_AFTER_SECONDS:
             return False
         self._asked = now
         return True
 
     def silence(self, now: float) -> float | None:
         """Return the seconds of silence if they are too many to go on, else None."""
-        quiet = now - self._heard
-        return quiet if quiet >= SILENCE_SECONDS_MAX else None
+        return now - self._heard if now >= self._heard + SILENCE_SECONDS_MAX else None

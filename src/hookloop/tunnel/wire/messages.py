@@ -106,8 +106,10 @@ class Bind:
     @classmethod
     def decode(cls, payload: bytes) -> Self:
         members = _decode_json(payload, "BIND")
+        name = members.get("name")
         # A bad name is refused by the relay in words, so only its type is checked here.
-        name = None if members.get("name") is None else _text(members, "name", TEXT_CHARS_MAX)
+        if name is not None and not isinstance(name, str):
+            raise ProtocolError("BIND has a name that is not a text")
         ref = _integer(members, "ref", 0, CREDIT_MAX)
         return cls(ref=ref, name=name, protocol=_text(members, "protocol", TEXT_CHARS_MAX))
 
@@ -141,9 +143,10 @@ class Refused:
     ref: int
     code: str
     message: str
+    """A sentence for people; cut where it is long."""
 
     def encode(self) -> bytes:
-        return _encode_json(asdict(self))
+        return _encode_json(asdict(self) | {"message": _sentence(self.message)})
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -151,7 +154,7 @@ class Refused:
         return cls(
             ref=_integer(members, "ref", 0, CREDIT_MAX),
             code=_text(members, "code", NAME_CHARS_MAX),
-            message=_text(members, "message", TEXT_CHARS_MAX),
+            message=_text(members, "message", TEXT_CHARS_MAX, least=0),
         )
 
 
@@ -175,16 +178,17 @@ class Goaway:
 
     code: str
     message: str
+    """A sentence for people; cut where it is long."""
 
     def encode(self) -> bytes:
-        return _encode_json(asdict(self))
+        return _encode_json(asdict(self) | {"message": _sentence(self.message)})
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
         members = _decode_json(payload, "GOAWAY")
         return cls(
             code=_text(members, "code", NAME_CHARS_MAX),
-            message=_text(members, "message", TEXT_CHARS_MAX),
+            message=_text(members, "message", TEXT_CHARS_MAX, least=0),
         )
 
 
@@ -199,13 +203,17 @@ class Request:
     def encode(self) -> bytes:
         """Raises `LocalError` for a head this wire cannot carry."""
         head = self.head
+        if not _is_request_line(head.method, head.target):
+            raise LocalError("a request without a valid method and target cannot be sent")
+        if not (self.tunnel.isascii() and self.remote.isascii()):
+            raise LocalError("a tunnel or a remote that is not ASCII cannot be sent")
         first = (self.tunnel.encode(), self.remote.encode(), head.method, head.target)
         return _encode_fields(first, head.headers)
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
         (tunnel, remote, method, target), headers = _decode_fields(payload, 4, "REQUEST")
-        if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
+        if not _is_request_line(method, target):
             raise ProtocolError("REQUEST has no valid method and target")
         head = RequestHead(method=method, target=target, headers=headers)
         return cls(tunnel=_ascii(tunnel), remote=_ascii(remote), head=head)
@@ -216,14 +224,17 @@ class Request:
 
 def encode_response(head: ResponseHead) -> bytes:
     """Return the payload of RESPONSE. Raises `LocalError` for a head this wire cannot carry."""
-    return _encode_fields((b"%d" % head.status, head.reason), head.headers)
+    status = b"%d" % head.status
+    if not _is_status(status):
+        raise LocalError(f"a response of status {head.status} cannot be sent")
+    return _encode_fields((status, head.reason), head.headers)
 
 
 def decode_response(payload: bytes) -> ResponseHead:
     """Raise `ProtocolError` for anything but a valid response head."""
     (status, reason), headers = _decode_fields(payload, 2, "RESPONSE")
-    if not _STATUS.fullmatch(status):
-        raise ProtocolError("RESPONSE has no status of three digits")
+    if not _is_status(status):
+        raise ProtocolError("RESPONSE has no status from 100 to 599, or has 101")
     return ResponseHead(status=int(status), reason=reason, headers=headers)
 
 
@@ -244,9 +255,10 @@ def _encode_fields(first: tuple[bytes, ...], headers: Headers) -> bytes:
     for header in headers:
         parts += header
     payload = b"\0".join(parts)
-    # Also guards against a NUL inside a part, which would shift every later field.
-    if payload.count(b"\0") != max(len(parts) - 1, 0) or not _is_carriable(payload, len(headers)):
-        raise LocalError("a head with NUL, CR or LF in it, or over the limits, cannot be sent")
+    # As strict as the other side is: what it would call a protocol error ends every stream.
+    is_shifted = payload.count(b"\0") != max(len(parts) - 1, 0)  # by a NUL inside a part
+    if is_shifted or not _is_carriable(payload, [name for name, _ in headers]):
+        raise LocalError("fields with NUL, CR, LF or a bad name, or over the limits")
     return payload
 
 
@@ -255,17 +267,24 @@ def _decode_fields(payload: bytes, first: int, what: str) -> tuple[list[bytes], 
     names, values = parts[first::2], parts[first + 1 :: 2]
     if len(parts) < first or len(names) != len(values):
         raise ProtocolError(f"{what} has a field without a value")
-    if not _is_carriable(payload, len(names)):
-        raise ProtocolError(f"{what} is over the limits or has a line break in a field")
-    for name in names:
-        if not _TOKEN.fullmatch(name):
-            raise ProtocolError(f"{what} has a field name that is not an HTTP token")
+    if not _is_carriable(payload, names):
+        raise ProtocolError(f"{what} is over the limits, has a line break or a bad field name")
     return parts[:first], tuple(zip(names, values, strict=True))
 
 
-def _is_carriable(payload: bytes, fields: int) -> bool:
-    within = len(payload) <= FIELDS_BYTES_MAX and fields <= FIELDS_MAX
-    return within and b"\r" not in payload and b"\n" not in payload
+def _is_carriable(payload: bytes, names: list[bytes]) -> bool:
+    within = len(payload) <= FIELDS_BYTES_MAX and len(names) <= FIELDS_MAX
+    one_line = b"\r" not in payload and b"\n" not in payload
+    return within and one_line and all(map(_TOKEN.fullmatch, names))
+
+
+def _is_request_line(method: bytes, target: bytes) -> bool:
+    return bool(_TOKEN.fullmatch(method) and _TARGET.fullmatch(target))
+
+
+def _is_status(status: bytes) -> bool:
+    # After 101 a caller would read bytes that no one framed as HTTP: not in version 1.
+    return bool(_STATUS.fullmatch(status)) and status != b"101"
 
 
 def _ascii(value: bytes) -> str:
@@ -295,14 +314,14 @@ def decode_credit(payload: bytes) -> int:
 
 def encode_reset(code: ResetCode, message: str) -> bytes:
     """Return the payload of RESET; *message* is for people and is cut where it is long."""
-    return _CODE.pack(code) + message[:TEXT_CHARS_MAX].encode()
+    return _CODE.pack(code) + _sentence(message).encode()
 
 
 def decode_reset(payload: bytes) -> tuple[ResetCode, str]:
     """Read unknown codes as INTERNAL; raise `ProtocolError` if there is none."""
     if len(payload) < _CODE.size:
         raise ProtocolError("RESET has no code")
-    message = payload[_CODE.size :].decode(errors="replace")[:TEXT_CHARS_MAX]
+    message = _sentence(payload[_CODE.size :].decode(errors="replace"))
     try:
         return ResetCode(_CODE.unpack_from(payload)[0]), message
     except ValueError:
@@ -318,7 +337,7 @@ def _encode_json(members: dict[str, Any]) -> bytes:
 
 def _decode_json(payload: bytes, what: str) -> dict[str, Any]:
     try:
-        members = json.loads(payload)
+        members = json.loads(payload.decode())  # given bytes, it would also read UTF-16 and 32
     except (ValueError, RecursionError):
         raise ProtocolError(f"{what} is not JSON") from None
     if not isinstance(members, dict):
@@ -326,11 +345,16 @@ def _decode_json(payload: bytes, what: str) -> dict[str, Any]:
     return members
 
 
-def _text(members: dict[str, Any], key: str, chars_max: int) -> str:
+def _text(members: dict[str, Any], key: str, most: int, *, least: int = 1) -> str:
     value = members.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= chars_max:
-        raise ProtocolError(f"the member {key!r} is not a text of 1 to {chars_max} characters")
-    return value
+    if isinstance(value, str) and least <= len(value) <= most and value.isprintable():
+        return value
+    raise ProtocolError(f"the member {key!r} is not {least} to {most} printable characters")
+
+
+def _sentence(text: str) -> str:
+    """Cut *text*, and let no line break or escape sequence reach a log or a terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text[:TEXT_CHARS_MAX])
 
 
 def _integer(members: dict[str, Any], key: str, least: int, most: int) -> int:

@@ -18,8 +18,8 @@ Pure: no clock, socket or randomness; `now` is monotonic seconds.
 """
 
 import struct
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -69,7 +69,8 @@ __all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionSt
 
 DATA_PIECE_BYTES = 16 * 1024  # one turn of a stream: short enough that a small webhook never waits
 QUEUED_BYTES_MAX = 128 * 1024  # of one stream; its source is told to pause above this
-CONTROL_BYTES_MAX = 4 * 1024 * 1024  # heads and answers to a side that has stopped reading
+CONTROL_BYTES_MAX = 4 * 1024 * 1024  # heads and answers that wait for the connection
+STREAM_NUMBER_MAX = 2**32 - 1
 _PING = struct.Struct("!d")
 
 
@@ -96,6 +97,7 @@ _INCOMING = {
 }
 _KNOWN = frozenset(FrameType)
 _ABOUT_STREAMS = 0x10  # frame types from here on
+_ASKING = {FrameType.PING, FrameType.BIND, FrameType.REQUEST}  # each makes us queue an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,12 @@ class Session:
         self._control_bytes = 0
         self._streams: dict[int, _Stream] = {}
         self._last_stream = 0
-        self._turns: deque[int] = deque()
+        # Streams with bytes to send and credit of their own, in the order of their turns.
+        # They keep their places while the session's credit is out.
+        self._turns: OrderedDict[int, _Stream] = OrderedDict()
         self._unblocked: list[int] = []
+        self._ping = b""
+        """The payload of the PING that was not answered yet; empty for none."""
         self._budget = Budget(0)
         self._allowance = Allowance(hello.session_credit)
         self._is_going_away = False
@@ -165,8 +171,14 @@ class Session:
 
     @property
     def is_finished(self) -> bool:
-        """Nothing is left to do or to say: close the connection."""
-        return self.is_going_away and not self._streams and not self._control
+        """
+        Nothing is left to do or to say: close the connection.
+
+        Only the relay opens streams, so an agent has to hear the relay's GOAWAY, or
+        the connection's end: a REQUEST may have crossed its own GOAWAY.
+        """
+        is_over = self.is_going_away if self.role is Role.RELAY else self._is_peer_going_away
+        return is_over and not self._streams and not self._control
 
     def can_open_stream(self) -> bool:
         """Say whether `open_stream` is allowed now."""
@@ -222,8 +234,8 @@ class Session:
         buffers: list[bytes | memoryview] = list(self._control)
         self._control.clear()
         self._control_bytes = 0
-        while self._turns and most > 0:
-            most -= self._take_turn(self._turns.popleft(), buffers)
+        while self._turns and most > 0 and self._budget.left > 0:
+            most -= self._take_turn(buffers)
         return buffers
 
     def next_deadline(self) -> float:
@@ -236,13 +248,19 @@ class Session:
         if quiet is not None:
             return [PeerSilent(quiet)]
         if self._heartbeat.is_ping_due(now):
-            self._send(FrameType.PING, _PING.pack(now))
+            self._ping = _PING.pack(now)
+            self._send(FrameType.PING, self._ping)
         return []
 
     def unblocked(self) -> list[int]:
         """Return, once each, the streams whose source may send again. Ask after every flush."""
-        streams, self._unblocked = self._unblocked, []
-        return streams
+        numbers, self._unblocked = dict.fromkeys(self._unblocked), []
+        # A source that did not wait for this may be blocked again, and a stream may have ended.
+        return [
+            number
+            for number in numbers
+            if (stream := self._streams.get(number)) and not stream.is_blocked
+        ]
 
     # --- about tunnels --------------------------------------------------------------------
 
@@ -270,7 +288,7 @@ class Session:
         """Open no more streams; the open ones may end. Said once, later calls do nothing."""
         if not self._is_going_away:
             self._is_going_away = True
-            self._send(FrameType.GOAWAY, Goaway(code, message[:1000]).encode())
+            self._send(FrameType.GOAWAY, Goaway(code, message).encode())
 
     # --- about streams --------------------------------------------------------------------
 
@@ -285,6 +303,8 @@ class Session:
         if is_ended:
             stream.ours = Half.DONE
         self._send(FrameType.REQUEST, payload, self._last_stream, END if is_ended else 0)
+        if self._last_stream == STREAM_NUMBER_MAX:
+            self.go_away("shutdown", "all stream numbers are used: open a new session")
         return self._last_stream
 
     def respond(self, number: int, head: ResponseHead, *, is_ended: bool = False) -> None:
@@ -295,6 +315,8 @@ class Session:
             return
         payload = encode_response(head)
         self._move_ours(stream, *_head_moves(head, is_ended))
+        if stream.ours is Half.HEAD and self._control_bytes >= CONTROL_BYTES_MAX:
+            return  # an interim answer is a courtesy, not worth holding for one who does not read
         self._send(FrameType.RESPONSE, payload, number, END if is_ended else 0)
         if is_ended:
             self._remove_stream(number)
@@ -309,12 +331,11 @@ class Session:
         if stream is None:
             return True
         self._move_ours(stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
-        if stream.outbox.is_idle:
-            self._turns.append(number)
         stream.outbox.put(data)
+        self._line_up(number, stream)
         if is_ended:
-            stream.outbox.ending = b""
-        stream.is_blocked = stream.outbox.queued > QUEUED_BYTES_MAX
+            self._end_ours(number, stream, b"")
+        stream.is_blocked = stream.outbox.held > QUEUED_BYTES_MAX
         return not stream.is_blocked
 
     def end_stream(self, number: int, trailers: Headers = ()) -> None:
@@ -322,10 +343,9 @@ class Session:
         stream = self._streams.get(number)
         if stream is None:
             return
+        ending = encode_trailers(trailers)
         self._move_ours(stream, Move.END)
-        if stream.outbox.is_idle:
-            self._turns.append(number)
-        stream.outbox.ending = encode_trailers(trailers)
+        self._end_ours(number, stream, ending)
 
     def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
         """End both halves of a stream now; what is queued on it is dropped."""
@@ -350,6 +370,9 @@ class Session:
             return self._receive_hello(type_, frame)
         if type_ not in _INCOMING[self.role]:
             raise ProtocolError(f"{type_.name} is not for this side to receive")
+        # Twice what we queue ourselves: it is the asking that must not go on and on.
+        if type_ in _ASKING and self._control_bytes > 2 * CONTROL_BYTES_MAX:
+            raise ProtocolError("the other side asks on and on, and reads no answer")
         is_about_stream = type_ >= _ABOUT_STREAMS
         if is_about_stream != (frame.stream > 0) and type_ is not FrameType.CREDIT:
             raise ProtocolError(f"{type_.name} on stream {frame.stream}")
@@ -368,23 +391,23 @@ class Session:
     def _receive_ping(self, frame: Frame, _now: float) -> None:
         if len(frame.payload) != _PING.size:
             raise ProtocolError("PING is not eight bytes")
-        if self._control_bytes > CONTROL_BYTES_MAX:
-            raise ProtocolError("the other side asks on and on, and reads no answer")
         self._send(FrameType.PONG, frame.payload)
 
-    def _receive_pong(self, frame: Frame, now: float) -> Event:
+    def _receive_pong(self, frame: Frame, now: float) -> Event | None:
         if len(frame.payload) != _PING.size:
             raise ProtocolError("PONG is not eight bytes")
-        # The other side could invent a time: the figure is only ever shown to people.
-        return LatencyMeasured(max(0.0, now - _PING.unpack(frame.payload)[0]))
+        if frame.payload != self._ping:
+            return None  # answers nothing we asked: its time would be invented
+        self._ping = b""
+        return LatencyMeasured(now - _PING.unpack(frame.payload)[0])
 
     def _receive_goaway(self, frame: Frame, _now: float) -> Event:
         self._is_peer_going_away = True
         return GoawayReceived(Goaway.decode(frame.payload))
 
     def _receive_request(self, frame: Frame, _now: float) -> Event | None:
-        if frame.stream <= self._last_stream:
-            raise ProtocolError(f"REQUEST on stream {frame.stream}, which is not new")
+        if frame.stream != self._last_stream + 1:
+            raise ProtocolError(f"REQUEST on stream {frame.stream}, after {self._last_stream}")
         if len(self._streams) >= self._hello.streams_max:
             raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
         request = Request.decode(frame.payload)
@@ -434,19 +457,9 @@ class Session:
         granted = decode_credit(frame.payload)
         if frame.stream == 0:
             self._budget.grant(granted)
-            waiting: Iterable[int] = self._streams
-        else:
-            stream = self._streams.get(frame.stream)
-            if stream is None:
-                return
+        elif stream := self._streams.get(frame.stream):
             stream.budget.grant(granted)
-            waiting = (frame.stream,)
-        turns = set(self._turns)
-        self._turns.extend(
-            number
-            for number in waiting
-            if number not in turns and not self._streams[number].outbox.is_idle
-        )
+            self._line_up(frame.stream, stream)
 
     # --- frames out -------------------------------------------------------------------------
 
@@ -459,36 +472,47 @@ class Session:
         if credit:
             self._send(FrameType.CREDIT, encode_credit(credit), stream)
 
-    def _take_turn(self, number: int, buffers: list[bytes | memoryview]) -> int:
-        """Write one piece of a stream, and put it back in line if it has more that may go."""
-        stream = self._streams.get(number)
-        if stream is None:
-            return 0
+    def _line_up(self, number: int, stream: _Stream) -> None:
+        """Give a stream a turn, at the end of the line unless it stands there already."""
+        if stream.outbox.queued and stream.budget.left > 0:
+            self._turns[number] = stream
+
+    def _take_turn(self, buffers: list[bytes | memoryview]) -> int:
+        """Write one piece of the stream whose turn it is, and return its length."""
+        number, stream = self._turns.popitem(last=False)
         outbox = stream.outbox
         piece = outbox.take(min(DATA_PIECE_BYTES, stream.budget.left, self._budget.left))
         length = len(piece)
         stream.budget.left -= length
         self._budget.left -= length
         is_last = not outbox.queued and outbox.ending == b""
-        if piece or is_last:
-            flags = END if is_last else 0
-            buffers.append(encode_frame(FrameType.DATA, piece, stream=number, flags=flags))
+        flags = END if is_last else 0
+        buffers.append(encode_frame(FrameType.DATA, piece, stream=number, flags=flags))
         if not outbox.queued and outbox.ending is not None:
             if outbox.ending:
                 buffers.append(encode_frame(FrameType.TRAILERS, outbox.ending, stream=number))
-            outbox.ending = None
-            self._end_ours(number, stream)
-        elif outbox.queued and stream.budget.left > 0 and self._budget.left > 0:
-            self._turns.append(number)
-        if stream.is_blocked and outbox.queued <= QUEUED_BYTES_MAX // 2:
+            self._ours_ended(number)
+        self._line_up(number, stream)
+        if stream.is_blocked and outbox.held <= QUEUED_BYTES_MAX // 2:
             stream.is_blocked = False
             self._unblocked.append(number)
         return length
 
-    def _end_ours(self, number: int, stream: _Stream) -> None:
+    def _end_ours(self, number: int, stream: _Stream, ending: bytes) -> None:
+        """End our half with trailers, or empty *ending*: now, or behind what is queued."""
+        if stream.outbox.queued:
+            stream.outbox.ending = ending
+            return
+        # An end costs no credit, so it need not wait for a turn either.
+        if ending:
+            self._send(FrameType.TRAILERS, ending, number)
+        else:
+            self._send(FrameType.DATA, b"", number, END)
+        self._ours_ended(number)
+
+    def _ours_ended(self, number: int) -> None:
         """Our half is out to its last byte: the end of the response ends the stream."""
-        is_response = self.role is Role.AGENT
-        if is_response or stream.theirs is Half.DONE:
+        if self.role is Role.AGENT:
             self._remove_stream(number)
 
     # --- states -----------------------------------------------------------------------------
@@ -511,6 +535,7 @@ class Session:
 
     def _remove_stream(self, number: int) -> None:
         del self._streams[number]
+        self._turns.pop(number, None)
 
     def _move_ours(self, stream: _Stream, *moves: Move) -> None:
         half = next_half(stream.ours, *moves)

@@ -1,0 +1,340 @@
+"""The agent: one session at a time with the relay, opened again whenever it is lost."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Protocol
+
+from hookloop import __version__
+from hookloop.clock import Clock, SystemClock
+from hookloop.errors import ProtocolError, RefusedError, RemoteError
+from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, discard
+from hookloop.ids import new_id
+from hookloop.tunnel.carrier import Carrier
+from hookloop.tunnel.wire import events
+from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, ResetCode
+from hookloop.tunnel.wire.session import Role, Session
+
+from .backoff import Backoff
+from .config import AgentConfig
+from .dial import dial
+from .forward import Forward
+from .upstream import UpstreamPool
+
+__all__ = ["Agent", "AgentObserver", "AgentStatistics", "running_agent"]
+
+logger = logging.getLogger("hookloop.agent")
+
+# What the relay may have on its way to us: of one request, and of all together.
+STREAM_CREDIT = 256 * 1024
+SESSION_CREDIT = 4 * 1024 * 1024
+STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
+CLOSE_SECONDS = 1.0  # how long a leaving agent lets its exchanges end: Ctrl+C must feel instant
+
+
+class AgentObserver(Protocol):
+    """Is told how the tunnel fares. Must return at once and never raise."""
+
+    def tunnel_up(self, url: str) -> None:
+        """Callers reach us at *url*."""
+        ...
+
+    def tunnel_down(self, reason: str, retry_seconds: float) -> None:
+        """They do not, and the next try comes in *retry_seconds*."""
+        ...
+
+
+class _NoObserver:
+    def tunnel_up(self, url: str) -> None: ...
+
+    def tunnel_down(self, reason: str, retry_seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatistics:
+    """A moment's counts."""
+
+    exchanges: int
+    """All that have ended since the start."""
+    exchanges_open: int
+    sessions: int
+    """How often a session was opened; more than 1 means it was lost and came back."""
+    latency_seconds: float | None
+    """Of the last PING, or None before the first."""
+
+
+class Agent:
+    """
+    Forwards the streams of a tunnel to an upstream; use `running_agent`.
+
+    It is the owner of its session, and the `ForwardSession` of its streams.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        clock: Clock | None = None,
+        sink: CaptureSink = discard,
+        observer: AgentObserver | None = None,
+    ) -> None:
+        self.config = config
+        self.url: str | None = None
+        """The tunnel's public URL, once it is up; the same after every reconnect."""
+        self._clock = clock or SystemClock()
+        self._sink = sink
+        self._observer = observer or _NoObserver()
+        random = SystemRandom()
+        self._id = new_id("agt_", random)
+        self._name = config.name
+        self._backoff = Backoff(random)
+        self._pool = UpstreamPool(config.upstream)
+        self._forwards: dict[int, Forward] = {}
+        self._session: Session | None = None
+        self._carrier: Carrier | None = None
+        self._lost: asyncio.Future[str] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._refused: RefusedError | None = None
+        self._up = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._exchanges = 0
+        self._sessions = 0
+        self._latency: float | None = None
+
+    async def run(self) -> None:
+        """
+        Keep the tunnel up until cancelled.
+
+        Raises `RefusedError` when the relay says no in a way that trying again
+        cannot change.
+        """
+        try:
+            while True:
+                reason = await self._try_session()
+                wait = self._backoff.next_seconds()
+                logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
+                self._observer.tunnel_down(reason, wait)
+                await asyncio.sleep(wait)
+        finally:
+            self._pool.close()
+
+    async def wait_up(self) -> str:
+        """Return the tunnel's URL once callers can reach it."""
+        await self._up.wait()
+        assert self.url is not None  # noqa: S101  # set before the event
+        return self.url
+
+    async def close(self) -> None:
+        """Take no more streams, let the open ones end for a second, and close the session."""
+        if self._session is None or self._carrier is None:
+            return
+        self._session.go_away("shutdown", "the agent is leaving")
+        self._carrier.flush_soon()
+        self._check_idle()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.info("left with exchanges open count=%d", len(self._forwards))
+
+    def statistics(self) -> AgentStatistics:
+        return AgentStatistics(
+            exchanges=self._exchanges,
+            exchanges_open=len(self._forwards),
+            sessions=self._sessions,
+            latency_seconds=self._latency,
+        )
+
+    # --- sessions ---------------------------------------------------------------------------
+
+    async def _try_session(self) -> str:
+        """Open a session, serve it to its end, and return why it ended."""
+        config = self.config
+        try:
+            opened = await dial(config.relay_url, config.token, timeout=config.connect_seconds)
+        except RefusedError:
+            raise
+        except TimeoutError:
+            return f"{config.relay_url} did not answer within {config.connect_seconds:g} s"
+        except (OSError, RemoteError) as error:
+            return f"cannot reach {config.relay_url}: {error}"
+        self._sessions += 1
+        self._lost = asyncio.get_running_loop().create_future()
+        self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
+        self._carrier = Carrier(self._session, self, self._clock)
+        self._session.bind(Bind(ref=1, name=self._name))
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._carrier.take_over(opened.transport, opened.rest)
+                opened.transport.resume_reading()
+                reason = await self._lost
+        finally:
+            self._carrier.drop("the agent is leaving")
+            self._session = self._carrier = self._tasks = None
+        if self._refused is not None:
+            raise self._refused
+        return reason
+
+    def _hello(self) -> Hello:
+        return Hello(
+            id=self._id,
+            software=f"hookloop/{__version__}",
+            stream_credit=STREAM_CREDIT,
+            session_credit=SESSION_CREDIT,
+            streams_max=STREAMS_MAX,
+        )
+
+    # --- SessionOwner -----------------------------------------------------------------------
+
+    def session_event(self, event: events.Event) -> None:
+        match event:
+            case events.RequestReceived():
+                self._request(event)
+            case events.DataReceived(stream, data, is_ended):
+                forward = self._forwards.get(stream)
+                if forward is None:
+                    self.consumed(stream, len(data))
+                else:
+                    forward.request_data(data, is_ended=is_ended)
+            case events.TrailersReceived(stream, trailers):
+                if forward := self._forwards.get(stream):
+                    forward.request_ended(trailers)
+            case events.StreamReset(stream, _, message):
+                if forward := self._forwards.get(stream):
+                    forward.stream_reset(message)
+            case events.BindAccepted(bound):
+                self._bound(bound)
+            case events.BindRefused(refused):
+                self._bind_refused(refused)
+            case events.LatencyMeasured(seconds):
+                self._latency = seconds
+            case events.GoawayReceived(goaway):
+                logger.info("relay says goodbye code=%s", goaway.code)
+            case _:
+                pass  # HELLO holds nothing we need
+
+    def session_unblocked(self, stream: int) -> None:
+        if forward := self._forwards.get(stream):
+            forward.may_send_again()
+
+    def session_lost(self, reason: str) -> None:
+        for forward in list(self._forwards.values()):
+            forward.stream_reset("the session with the relay was lost")
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(reason)
+
+    def _bound(self, bound: Bound) -> None:
+        # After a restart of the relay the same name is asked for again: URLs are pasted places.
+        self._name = bound.name
+        self.url = bound.url
+        self._backoff.reset()
+        self._up.set()
+        self._observer.tunnel_up(bound.url)
+
+    def _bind_refused(self, refused: Refused) -> None:
+        if self.url is None:
+            self._refused = RefusedError(refused.code, refused.message)
+        if self._carrier is not None:
+            self._carrier.drop(f"the relay refused the tunnel: {refused.message}")
+
+    # --- streams ----------------------------------------------------------------------------
+
+    def _request(self, request: events.RequestReceived) -> None:
+        try:
+            forward = Forward(request, self, self._clock, str(self.config.upstream))
+        except ProtocolError as error:
+            self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
+            return
+        self._forwards[request.stream] = forward
+        self._idle.clear()
+        connection = self._pool.take()
+        if connection is not None:
+            forward.connected(connection, response_seconds=self.config.response_seconds)
+        elif self._tasks is not None:
+            self._tasks.create_task(self._connect(forward))
+
+    async def _connect(self, forward: Forward) -> None:
+        try:
+            async with asyncio.timeout(self.config.connect_seconds):
+                connection = await self._pool.connect()
+        except TimeoutError:
+            forward.not_connected(ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection")
+        except OSError as error:
+            forward.not_connected(ResetCode.UPSTREAM_REFUSED, _why(error))
+        else:
+            forward.connected(connection, response_seconds=self.config.response_seconds)
+
+    # --- ForwardSession ---------------------------------------------------------------------
+
+    def respond(self, stream: int, head: ResponseHead) -> None:
+        if self._session is not None and self._carrier is not None:
+            self._session.respond(stream, head)
+            self._carrier.flush_soon()
+
+    def send_data(self, stream: int, data: bytes) -> bool:
+        if self._session is None or self._carrier is None:
+            return True
+        self._carrier.flush_soon()
+        return self._session.send_data(stream, data)
+
+    def end_stream(self, stream: int, trailers: Headers) -> None:
+        if self._session is not None and self._carrier is not None:
+            self._session.end_stream(stream, trailers)
+            self._carrier.flush_soon()
+
+    def reset_stream(self, stream: int, code: ResetCode, message: str) -> None:
+        if self._session is not None and self._carrier is not None:
+            self._session.reset_stream(stream, code, message)
+            self._carrier.flush_soon()
+
+    def consumed(self, stream: int, length: int) -> None:
+        if self._session is not None and self._carrier is not None:
+            self._session.consumed(stream, length)
+            self._carrier.flush_soon()
+
+    def forward_ended(self, stream: int, exchange: Exchange) -> None:
+        self._forwards.pop(stream, None)
+        self._exchanges += 1
+        self._sink.captured(exchange)
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        if not self._forwards:
+            self._idle.set()
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def running_agent(
+    config: AgentConfig,
+    *,
+    clock: Clock | None = None,
+    sink: CaptureSink = discard,
+    observer: AgentObserver | None = None,
+) -> AsyncIterator[Agent]:
+    """
+    Run an agent for the length of a with-block, which is entered once the tunnel is up.
+
+    Raises `RefusedError` if the relay refuses it. While the relay cannot be reached
+    the agent keeps trying, so put a timeout around it where that is too patient.
+    """
+    agent = Agent(config, clock=clock, sink=sink, observer=observer)
+    running = asyncio.ensure_future(agent.run())
+    waiting = asyncio.ensure_future(agent.wait_up())
+    try:
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        yield agent
+        await agent.close()
+    finally:
+        for task in (waiting, running):
+            task.cancel()
+        await asyncio.gather(waiting, running, return_exceptions=True)

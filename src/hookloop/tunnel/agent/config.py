@@ -1,0 +1,71 @@
+"""The agent's settings."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from hookloop.errors import ConfigError
+
+__all__ = ["AgentConfig", "Upstream", "parse_upstream"]
+
+HTTP_PORT = 80
+PORT_MAX = 65535
+_HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The local service."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+def parse_upstream(text: str) -> Upstream:
+    """
+    Read ``3000``, ``host:3000`` or ``http://host:3000``.
+
+    Raises `ConfigError` for anything else.
+    """
+    rest = text.removeprefix("http://").rstrip("/")
+    if rest.isdecimal() and rest.isascii():
+        rest = f"localhost:{rest}"
+    match = _HOST_PORT.fullmatch(rest)
+    if match is None or not 0 < int(match["port"]) <= PORT_MAX:
+        raise ConfigError(
+            f"{text!r} is not a local service: give its port, as in 3000, or host:port"
+        )
+    return Upstream(match["host"].strip("[]"), int(match["port"]))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """Raises `ConfigError` for settings that cannot work."""
+
+    relay_url: str
+    """``http://host:port`` or ``https://host``."""
+    token: str = field(repr=False)
+    upstream: Upstream
+    name: str | None = None
+    """The tunnel's name, or None for any."""
+    connect_seconds: float = 10.0
+    """How long the relay and the upstream may take to accept a connection; as ngrok."""
+    response_seconds: float = 300.0
+    """How long the upstream may take to begin its answer: time for a breakpoint."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.relay_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+            raise ConfigError(
+                f"{self.relay_url!r} is not a relay's address: give it as http://host:port"
+            )
+        if not self.token:
+            raise ConfigError(
+                "the relay wants a token: pass --token, or set HOOKLOOP_TOKEN, to what "
+                "`hookloop relay` printed"
+            )
+        if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
+            raise ConfigError("the token has characters no relay token has: copy it again")

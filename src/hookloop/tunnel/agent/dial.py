@@ -1,0 +1,127 @@
+"""Opens a session: connects to the relay and asks for the upgrade. SPEC.md section 1."""
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from hookloop.errors import RefusedError, RemoteError
+from hookloop.exchange import ResponseHead
+from hookloop.tunnel.wire import handshake
+
+__all__ = ["Opened", "dial"]
+
+ANSWER_BYTES_MAX = 64 * 1024  # of a relay that does not answer as a relay
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection that has left HTTP."""
+
+    transport: asyncio.Transport
+    rest: bytes
+    """Frames that came with the answer."""
+
+
+async def dial(relay_url: str, token: str, *, timeout: float) -> Opened:  # noqa: ASYNC109  # one wait, not a scope
+    """
+    Return an upgraded connection.
+
+    Raises `RefusedError` when the relay says no for good, `RemoteError` when what
+    answers is no relay or is not ready, and `OSError` or `TimeoutError` when there
+    is no answer.
+    """
+    parts = urlsplit(relay_url)
+    is_tls = parts.scheme == "https"
+    host = parts.hostname or ""
+    authority = parts.netloc.rpartition("@")[2]
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        transport, protocol = await loop.create_connection(
+            lambda: _Handshake(loop),
+            _address(host),
+            parts.port or (443 if is_tls else 80),
+            ssl=ssl.create_default_context() if is_tls else None,
+            server_hostname=host if is_tls else None,
+        )
+        try:
+            transport.write(handshake.session_request(authority, token))
+            rest = await protocol.done
+        except BaseException:
+            transport.abort()
+            raise
+    return Opened(transport, rest)
+
+
+def _address(host: str) -> str:
+    """Names below .localhost are this machine, whatever DNS says (RFC 6761 section 6.3)."""
+    return "127.0.0.1" if host.lower().rstrip(".").endswith(".localhost") else host
+
+
+class _Handshake(asyncio.Protocol):
+    """Reads the one HTTP response of the upgrade."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.done: asyncio.Future[bytes] = loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._received = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._fail(RemoteError("what answers there does not speak HTTP: is it a relay?"))
+        if self._received > ANSWER_BYTES_MAX:
+            self._fail(RemoteError("what answers there is not a hookloop relay"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or RemoteError("the relay closed the connection before answering"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status != 101:
+            self._fail(_refusal(status, b"".join(self._body)))
+
+    def _upgraded(self, rest: bytes) -> None:
+        head = ResponseHead(101, b"", tuple(self._headers))
+        if not handshake.accepts_version(head):
+            self._fail(RemoteError("what answers there upgrades to something else than hookloop/1"))
+        elif not self.done.done():
+            # Whoever awaits `done` takes the connection over in a later loop turn.
+            if self._transport is not None:
+                self._transport.pause_reading()
+            self.done.set_result(rest)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+def _refusal(status: int, body: bytes) -> RemoteError:
+    try:
+        error = json.loads(body)["error"]
+        code, message = str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        return RemoteError(f"what answers there is not a hookloop relay: HTTP {status}")
+    if status == 503:
+        return RemoteError(message)
+    return RefusedError(code, message)

@@ -1,0 +1,59 @@
+"""What the upstream is sent. Pure."""
+
+from hookloop.errors import ProtocolError
+from hookloop.exchange import Headers, RequestHead
+
+__all__ = ["RequestWriter"]
+
+
+class RequestWriter:
+    """
+    One request, framed for HTTP/1.1: the head as the caller sent it, the body bit for bit.
+
+    Signatures are made over the body, and compared by some over the headers, so
+    nothing is added but the framing.
+    """
+
+    def __init__(self, head: RequestHead, *, has_body: bool) -> None:
+        """Raises `ProtocolError` for a Content-Length that makes no sense."""
+        self._head = head
+        self._left = _content_length(head.headers) if has_body else None
+        self._is_chunked = has_body and self._left is None
+
+    def head(self) -> bytes:
+        lines = [b"%b %b HTTP/1.1\r\n" % (self._head.method, self._head.target)]
+        lines += [b"%b: %b\r\n" % header for header in self._head.headers]
+        if self._is_chunked:
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def data(self, data: bytes) -> tuple[bytes, ...]:
+        """Return buffers to write. Raises `ProtocolError` beyond Content-Length."""
+        if not data:
+            return ()
+        if self._is_chunked:
+            return (b"%x\r\n" % len(data), data, b"\r\n")
+        self._left = (self._left or 0) - len(data)
+        if self._left < 0:
+            raise ProtocolError("the request body is longer than its Content-Length")
+        return (data,)
+
+    def end(self, trailers: Headers = ()) -> bytes:
+        """Return what ends the body. Raises `ProtocolError` where bytes are missing."""
+        if self._left:
+            raise ProtocolError("the request body is shorter than its Content-Length")
+        if not self._is_chunked:
+            return b""
+        lines = [b"0\r\n", *(b"%b: %b\r\n" % field for field in trailers), b"\r\n"]
+        return b"".join(lines)
+
+
+def _content_length(headers: Headers) -> int | None:
+    values = {value.strip() for name, value in headers if name.lower() == b"content-length"}
+    if not values:
+        return None
+    value = values.pop()
+    if values or not value.isdigit():
+        raise ProtocolError("the request has no single, whole Content-Length")
+    return int(value)

@@ -1,0 +1,155 @@
+"""An upstream's bytes as one response: a sans-I/O reader over httptools (llhttp)."""
+
+from dataclasses import dataclass
+
+import httptools
+
+from hookloop.exchange import Headers, ResponseHead
+
+__all__ = [
+    "BodyRead",
+    "BrokenRead",
+    "EndRead",
+    "FinalRead",
+    "InterimRead",
+    "ReaderEvent",
+    "ResponseReader",
+]
+
+HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB; node sends at most 16 KiB
+
+# RFC 9110 section 7.6.1.
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InterimRead:
+    """A 1xx head; the response is still to come."""
+
+    head: ResponseHead
+
+
+@dataclass(frozen=True, slots=True)
+class FinalRead:
+    head: ResponseHead
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRead:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndRead:
+    """The response is complete."""
+
+    trailers: Headers
+    is_reusable: bool
+    """The connection may serve another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRead:
+    """The response has no clean end. Nothing more is read."""
+
+    message: str
+
+
+ReaderEvent = InterimRead | FinalRead | BodyRead | EndRead | BrokenRead
+
+
+class ResponseReader:
+    """Reads one response; the next one on the same connection needs a new reader."""
+
+    def __init__(self, *, is_head_request: bool) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._is_head_request = is_head_request
+        self._events: list[ReaderEvent] = []
+        self._reason: list[bytes] = []
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._is_interim = False
+        self._has_final = False
+        self._needs_eof = False
+        self._is_over = False
+
+    def receive_data(self, data: bytes) -> list[ReaderEvent]:
+        """Return what *data* completes, in order. Never raises, whatever the bytes."""
+        if self._is_over:
+            return []
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._break("it changed protocols without being asked")
+        except httptools.HttpParserError as error:
+            self._break(f"its answer is not valid HTTP/1.1: {error}")
+        if not self._has_final and self._head_bytes > HEAD_BYTES_MAX:
+            self._break(f"the head of its answer is over {HEAD_BYTES_MAX} bytes")
+        return self._take()
+
+    def receive_eof(self) -> list[ReaderEvent]:
+        """The upstream closed: the end of some bodies, the break of all others."""
+        if self._needs_eof and not self._is_over:
+            self._end((), is_reusable=False)
+        self._break("it closed the connection in the middle of its answer")
+        return self._take()
+
+    # --- called by httptools --------------------------------------------------------------
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason.append(reason)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        self._is_interim = status < 200
+        head = ResponseHead(status, b"".join(self._reason), _end_to_end(tuple(self._fields)))
+        has_length = any(name.lower() == b"content-length" for name, _ in self._fields)
+        is_chunked = any(name.lower() == b"transfer-encoding" for name, _ in self._fields)
+        self._reason.clear()
+        self._fields.clear()
+        if self._is_over or status == 101:
+            return
+        if self._is_interim:
+            self._events.append(InterimRead(head))
+            return
+        self._has_final = True
+        self._needs_eof = not has_length and not is_chunked
+        self._events.append(FinalRead(head))
+        if self._is_head_request:
+            # llhttp cannot be told that no body follows, so this connection ends here.
+            self._end((), is_reusable=False)
+
+    def on_body(self, data: bytes) -> None:
+        if not self._is_over:
+            self._events.append(BodyRead(data))
+
+    def on_message_complete(self) -> None:
+        if self._is_interim or self._is_over:
+            self._fields.clear()
+            return
+        self._end(tuple(self._fields), is_reusable=self._parser.should_keep_alive())
+
+    # --- ends -----------------------------------------------------------------------------
+
+    def _end(self, trailers: Headers, *, is_reusable: bool) -> None:
+        self._is_over = True
+        self._events.append(EndRead(trailers, is_reusable))
+
+    def _break(self, message: str) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._events.append(BrokenRead(message))
+
+    def _take(self) -> list[ReaderEvent]:
+        events, self._events = self._events, []
+        return events
+
+
+def _end_to_end(headers: Headers) -> Headers:
+    return tuple(header for header in headers if header[0].lower() not in _HOP_BY_HOP)

@@ -1,0 +1,169 @@
+"""Connections to the local service: one exchange at a time each, kept for the next one."""
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+from hookloop.exchange import RequestHead
+from hookloop.tunnel.turn_writer import TurnWriter
+
+from .config import Upstream
+from .response_reader import BrokenRead, EndRead, ReaderEvent, ResponseReader
+
+__all__ = ["UpstreamConnection", "UpstreamPool", "UpstreamUser"]
+
+IDLE_SECONDS_MAX = 1.5  # below gunicorn's 2 s and node's 5 s, so that we close first, not they
+IDLE_CONNECTIONS_MAX = 64  # more bursts than a developer's app serves at once
+WRITE_BUFFER_BYTES = 64 * 1024  # above it the relay gets no more credit
+
+
+class UpstreamUser(Protocol):
+    """The exchange a connection serves. None of these may raise."""
+
+    def upstream_event(self, event: ReaderEvent) -> None: ...
+
+    def upstream_writable(self) -> None:
+        """What was written before has left; more may come."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection to the upstream; get one from `UpstreamPool`."""
+
+    def __init__(self, pool: "UpstreamPool") -> None:
+        self._pool = pool
+        self._writer = TurnWriter()
+        self._transport: asyncio.Transport | None = None
+        self._user: UpstreamUser | None = None
+        self._reader: ResponseReader | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self.is_full = False
+        """More than `WRITE_BUFFER_BYTES` wait to be sent."""
+
+    def begin(self, user: UpstreamUser, head: RequestHead) -> None:
+        """Serve *user* until its response has ended, or `abandon`."""
+        self._user = user
+        self._reader = ResponseReader(is_head_request=head.method == b"HEAD")
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+
+    def write(self, *buffers: bytes) -> None:
+        self._writer.write(*buffers)
+
+    def pause_reading(self) -> None:
+        """The relay takes no more for now."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def finish(self, *, is_reusable: bool) -> None:
+        """The exchange has ended: keep the connection for the next one, or close it."""
+        self._user = None
+        self._reader = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        if is_reusable and self._pool.keep(self):
+            self.resume_reading()
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(IDLE_SECONDS_MAX, self.close)
+        else:
+            self.close()
+
+    def abandon(self) -> None:
+        """Nobody wants the rest: the upstream sees the connection reset."""
+        self._user = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        self._pool.forget(self)
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def is_usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    # --- asyncio.Protocol -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._writer.transport = self._transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            self.abandon()  # an upstream that speaks unasked is out of step
+            self._pool.forget(self)
+            return
+        self._tell(self._reader.receive_data(data))
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        if self._user is not None:
+            self._user.upstream_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = self._writer.transport = None
+        self._pool.forget(self)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._reader is not None:
+            # A reset is never the clean end of a body.
+            broken = BrokenRead("it reset the connection")
+            self._tell([broken] if exc else self._reader.receive_eof())
+
+    def _tell(self, events: list[ReaderEvent]) -> None:
+        for event in events:
+            user = self._user
+            if user is None:
+                return
+            if isinstance(event, EndRead | BrokenRead):
+                self._reader = None
+            user.upstream_event(event)
+
+
+class UpstreamPool:
+    """Connections that wait for their next exchange, newest first."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._idle: deque[UpstreamConnection] = deque()
+
+    def take(self) -> UpstreamConnection | None:
+        """Return a connection that is ready, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Return a new connection. Raises `OSError` if the upstream takes none."""
+        loop = asyncio.get_running_loop()
+        upstream = self._upstream
+        _, connection = await loop.create_connection(
+            lambda: UpstreamConnection(self), upstream.host, upstream.port
+        )
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> bool:
+        """Say whether the connection was taken in."""
+        if len(self._idle) >= IDLE_CONNECTIONS_MAX:
+            return False
+        self._idle.append(connection)
+        return True
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        for connection in list(self._idle):
+            connection.close()
