@@ -6,6 +6,9 @@ import typer
 
 from hookloop import __version__
 
+from .http import http
+from .relay import relay
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -33,3 +36,7 @@ def hookloop(
     ] = False,
 ) -> None:
     """Stripe -> public URL -> localhost -> your handler."""
+
+
+app.command()(http)
+app.command()(relay)
