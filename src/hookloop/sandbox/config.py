@@ -1,0 +1,35 @@
+"""All that can be set about a sandbox, checked once."""
+
+from dataclasses import dataclass
+
+from hookloop.errors import ConfigError
+from hookloop.schedule import STRIPE_TEST, RetrySchedule
+
+__all__ = ["PORT_DEFAULT", "SandboxConfig"]
+
+PORT_DEFAULT = 12111
+"""Where Stripe's own mock server listens, so that test suites and clients often know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxConfig:
+    """One sandbox. Raises `ConfigError` for values that make none."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; any other than loopback lets the network in."""
+    port: int = PORT_DEFAULT
+    """0 takes a free one."""
+    retry_schedule: RetrySchedule = STRIPE_TEST
+    """When failed attempts are tried again."""
+    attempt_timeout_seconds: float = 30.0
+    """Stripe publishes no figure; its command line waits this long for a forwarded event."""
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ConfigError("the sandbox's host is empty: give an address, such as 127.0.0.1")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"the sandbox's port is {self.port}: it must be 0 to 65535")
+        if not 0 < self.attempt_timeout_seconds < float("inf"):
+            raise ConfigError(
+                f"attempt_timeout_seconds is {self.attempt_timeout_seconds}: it must be more than 0"
+            )

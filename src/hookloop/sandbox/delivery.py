@@ -1,0 +1,170 @@
+"""
+Deliveries: who is owed an event, what is sent, and what an attempt's outcome means.
+
+A delivery is one event owed to one endpoint. It is pending until an attempt is
+answered with 2xx, the retry schedule is exhausted, or its endpoint is deleted or
+disabled. See https://docs.stripe.com/webhooks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from hookloop.schedule import RetrySchedule, Verdict, verdict_on
+from hookloop.signing import sign_stripe, stripe_signature_header
+
+from .pretty import pretty
+
+__all__ = [
+    "EXCERPT_CHARS_MAX",
+    "Attempt",
+    "Delivery",
+    "DeliveryState",
+    "abandoned",
+    "attempted",
+    "delivery_headers",
+    "delivery_payload",
+    "overflowed",
+    "owed_endpoints",
+    "pending_webhooks",
+]
+
+EXCERPT_CHARS_MAX = 500  # Enough for an error sentence; a stack trace page is not kept.
+
+ALL_EVENTS = "*"
+
+
+class DeliveryState(Enum):
+    """Where a delivery stands; only `PENDING` ever changes."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """The schedule is exhausted, or too many deliveries were waiting already."""
+    ABANDONED = "abandoned"
+    """The endpoint was deleted or disabled before it took the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP try of a delivery; times are Unix seconds."""
+
+    number: int
+    """1 for the first."""
+    started: float
+    duration_seconds: float
+    status: int | None
+    """The response's status; None where none came."""
+    error: str | None
+    """Why none came, in a few words."""
+    excerpt: str
+    """How the response body begins."""
+    next_attempt: float | None
+    """When the next try is due; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event owed to one endpoint."""
+
+    event_id: str
+    endpoint_id: str
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: tuple[Attempt, ...] = ()
+    next_attempt: float | None = None
+    """When it is due, in Unix seconds; None for at once, and for no more."""
+    reason: str | None = None
+    """Why it was given up, where no attempt tells."""
+
+
+def owed_endpoints(event_type: str, endpoints: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of *endpoints* that an event of *event_type* is owed to."""
+    return [
+        endpoint["id"]
+        for endpoint in endpoints
+        if endpoint["status"] == "enabled"
+        and not endpoint["connect"]  # these get the events of connected accounts only
+        and not {ALL_EVENTS, event_type}.isdisjoint(endpoint["enabled_events"])
+    ]
+
+
+def pending_webhooks(deliveries: Iterable[Delivery]) -> int:
+    """Return how many endpoints have yet to take the event; those long gone do not count."""
+    settled = {DeliveryState.DELIVERED, DeliveryState.ABANDONED}
+    return sum(delivery.state not in settled for delivery in deliveries)
+
+
+def attempted(
+    delivery: Delivery,
+    schedule: RetrySchedule,
+    *,
+    started: float,
+    duration_seconds: float,
+    status: int | None,
+    error: str | None,
+    excerpt: str,
+) -> Delivery:
+    """Return *delivery* after one more attempt with this outcome."""
+    number = len(delivery.attempts) + 1
+    delivered = verdict_on(status) is Verdict.DELIVERED
+    again = None
+    if not delivered:
+        again = schedule.next_attempt(attempts=number, ended=started + duration_seconds)
+    attempt = Attempt(
+        number, started, duration_seconds, status, error, excerpt[:EXCERPT_CHARS_MAX], again
+    )
+    return replace(
+        delivery,
+        state=_state(delivered, again),
+        attempts=(*delivery.attempts, attempt),
+        next_attempt=again,
+    )
+
+
+def abandoned(delivery: Delivery, reason: str) -> Delivery:
+    """Return *delivery* as nothing owed any more, because its endpoint is gone: *reason*."""
+    return replace(delivery, state=DeliveryState.ABANDONED, next_attempt=None, reason=reason)
+
+
+def overflowed(delivery: Delivery, reason: str) -> Delivery:
+    """Return *delivery* given up though it is owed, because a limit was reached: *reason*."""
+    return replace(delivery, state=DeliveryState.FAILED, next_attempt=None, reason=reason)
+
+
+def delivery_payload(event: Mapping[str, Any], *, api_version: str, pending: int) -> bytes:
+    """Return the body: the event in the endpoint's API version, printed as Stripe prints it."""
+    return pretty({**event, "api_version": api_version, "pending_webhooks": pending}).encode()
+
+
+def delivery_headers(payload: bytes, secrets: Sequence[str], *, signed_at: int) -> dict[str, str]:
+    """
+    Return the headers of one attempt.
+
+    Each attempt signs anew at its own time: Stripe's clients refuse a signature
+    that is five minutes old, and a retry comes later than that.
+    """
+    return {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "Accept": "*/*; q=0.5, application/xml",
+        "Cache-Control": "no-cache",
+        "Stripe-Signature": f"{stripe_signature_header(payload, secrets, signed_at=signed_at)}"
+        f",v0={_test_signature(payload, signed_at)}",
+    }
+
+
+def _state(delivered: bool, again: float | None) -> DeliveryState:
+    if delivered:
+        return DeliveryState.DELIVERED
+    return DeliveryState.FAILED if again is None else DeliveryState.PENDING
+
+
+def _test_signature(payload: bytes, signed_at: int) -> str:
+    """
+    Return the ``v0`` of test mode, which proves nothing.
+
+    Stripe adds it so that a receiver who accepts any scheme is found out; ours is
+    keyed with a word everyone knows.
+    """
+    return sign_stripe(payload, "v0", signed_at=signed_at)

@@ -1,0 +1,314 @@
+"""
+Customers: created, edited, deleted, listed, and every change told as an event.
+
+See https://docs.stripe.com/api/customers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hookloop.sandbox.arguments import (
+    Arguments,
+    Boolean,
+    Choice,
+    Fields,
+    Hash,
+    Integer,
+    ListOf,
+    MetadataField,
+    Text,
+    Unsimulated,
+)
+from hookloop.sandbox.difference import previous_attributes
+from hookloop.sandbox.errors import ApiError, invalid_parameter, no_such_object
+from hookloop.sandbox.expansion import Expander
+from hookloop.sandbox.metadata import merged_metadata
+from hookloop.sandbox.operation import Operation
+from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, CreatedField, list_page
+from hookloop.sandbox.store import Json
+from hookloop.sandbox.transaction import Transaction
+
+__all__ = ["OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
+
+KIND = "customer"
+URL = "/v1/customers"
+
+EMAIL_CHARS_MAX = 512  # These four are Stripe's.
+NAME_CHARS_MAX = 256
+BUSINESS_NAME_CHARS_MAX = 150
+CUSTOM_FIELDS_MAX = 4
+
+LOCALES_MAX = 100  # Stripe names no bound; nobody reads a hundred languages.
+INVOICE_PREFIX_LENGTH = 8
+
+ADDRESS: Fields = {
+    name: Text() for name in ("city", "country", "line1", "line2", "postal_code", "state")
+}
+
+INVOICE_SETTINGS: Fields = {
+    "custom_fields": ListOf(
+        Hash(
+            {
+                "name": Text(chars_max=40, unsettable=False, required=True),
+                "value": Text(chars_max=140, unsettable=False, required=True),
+            },
+            unsettable=False,
+        ),
+        items_max=CUSTOM_FIELDS_MAX,
+        unsettable=True,
+    ),
+    "default_payment_method": Unsimulated(),
+    "footer": Text(),
+    "rendering_options": Hash(
+        {
+            "amount_tax_display": Choice(("exclude_tax", "include_inclusive_tax"), unsettable=True),
+            "template": Text(),
+        }
+    ),
+}
+
+UPDATE_FIELDS: Fields = {
+    "address": Hash(ADDRESS),
+    "balance": Integer(),
+    "business_name": Text(chars_max=BUSINESS_NAME_CHARS_MAX),
+    "cash_balance": Unsimulated(),
+    "default_source": Unsimulated(),
+    "description": Text(),
+    "email": Text(chars_max=EMAIL_CHARS_MAX),
+    "expand": EXPAND_FIELD,
+    "individual_name": Text(chars_max=BUSINESS_NAME_CHARS_MAX),
+    "invoice_prefix": Text(chars_max=12, unsettable=False),
+    "invoice_settings": Hash(INVOICE_SETTINGS, unsettable=False),
+    "metadata": MetadataField(),
+    "name": Text(chars_max=NAME_CHARS_MAX),
+    "next_invoice_sequence": Integer(minimum=1),
+    "phone": Text(),
+    "preferred_locales": ListOf(Text(unsettable=False), items_max=LOCALES_MAX, unsettable=True),
+    "shipping": Hash(
+        {
+            "address": Hash(ADDRESS, unsettable=False, required=True),
+            "name": Text(unsettable=False, required=True),
+            "phone": Text(),
+        }
+    ),
+    "source": Unsimulated(),
+    "tax": Unsimulated(),
+    "tax_exempt": Choice(("none", "exempt", "reverse"), unsettable=True),
+    "validate": Boolean(),  # speaks of payment sources, of which there are none yet
+}
+
+CREATE_FIELDS: Fields = {
+    **{name: field for name, field in UPDATE_FIELDS.items() if name != "default_source"},
+    "id": Text(chars_max=255, unsettable=False),
+    "payment_method": Unsimulated(),
+    "tax_id_data": Unsimulated(),
+    "test_clock": Unsimulated(),
+}
+
+UNSET_VALUES = {"tax_exempt": "none", "preferred_locales": []}
+"""What an empty string sets a field to, where that is not null."""
+
+OPTIONAL = frozenset({"business_name", "individual_name"})
+"""Fields that only an object which has them shows."""
+
+
+def create(transaction: Transaction, arguments: Arguments, _path: Mapping[str, str]) -> Json:
+    """Make a customer. Emits ``customer.created``."""
+    customer_id = arguments.get("id") or transaction.new_id("cus")
+    if transaction.find(KIND, customer_id):
+        raise ApiError(400, "Customer already exists.", code="resource_already_exists", param="id")
+    blank = _blank(customer_id, transaction)
+    given = {name: value for name, value in arguments.items() if name != "id"}
+    customer = _changed(blank, given)
+    transaction.put(KIND, customer)
+    transaction.emit("customer.created", customer)
+    return customer
+
+
+def retrieve(transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """Return a customer; a deleted one is told as deleted, not as missing."""
+    customer = transaction.find(KIND, path["id"])
+    if customer is None:
+        raise no_such_object(KIND, path["id"])
+    return customer
+
+
+def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """Change what is named. Emits ``customer.updated`` with the old values, if any changed."""
+    old = _living(transaction, path["id"])
+    new = _changed(old, arguments)
+    if previous := previous_attributes(old, new):
+        transaction.put(KIND, new)
+        transaction.emit("customer.updated", new, previous)
+    return new
+
+
+def delete(transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """Delete for good; the id still tells that it was. Emits ``customer.deleted``."""
+    customer = _living(transaction, path["id"])
+    deleted = {"id": customer["id"], "object": "customer", "deleted": True}
+    transaction.put(KIND, deleted)
+    transaction.emit("customer.deleted", customer)
+    return deleted
+
+
+def list_(transaction: Transaction, arguments: Arguments, _path: Mapping[str, str]) -> Json:
+    """Return a page of the living, newest first, filtered by ``email`` and ``created``."""
+    email, created = arguments.get("email"), arguments.get("created")
+
+    def matches(customer: Json) -> bool:
+        return (email is None or customer["email"] == email) and (
+            created is None or customer["created"] in created
+        )
+
+    anything = email is None and created is None
+    return list_page(
+        transaction.store, KIND, arguments, url=URL, matches=None if anything else matches
+    )
+
+
+def _living(transaction: Transaction, customer_id: str) -> Json:
+    customer = transaction.find(KIND, customer_id)
+    if customer is None or customer.get("deleted"):
+        raise no_such_object(KIND, customer_id)
+    return customer
+
+
+def _blank(customer_id: str, transaction: Transaction) -> Json:
+    """Return a customer of whom nothing is known yet, keys in Stripe's order."""
+    return {
+        "id": customer_id,
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": transaction.created,
+        "currency": None,
+        "customer_account": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_prefix": transaction.new_invoice_prefix(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": False,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+
+
+def _changed(old: Json, arguments: Arguments) -> Json:
+    """Return *old* with *arguments* applied; *old* stays as it is."""
+    new = dict(old)
+    for name, value in arguments.items():
+        if name in ("expand", "validate"):
+            continue
+        if name in OPTIONAL and value is None:
+            new.pop(name, None)
+        else:
+            new[name] = _new_value(name, old.get(name), value)
+    return new
+
+
+def _new_value(name: str, old: Any, value: Any) -> Any:
+    if name == "metadata":
+        return merged_metadata(old, value)
+    if value is None:
+        return UNSET_VALUES.get(name)
+    if name == "address":
+        return {**(old or dict.fromkeys(ADDRESS)), **value}
+    if name == "shipping":
+        address = {**dict.fromkeys(ADDRESS), **value["address"]}
+        return {"address": address, "name": value["name"], "phone": value.get("phone")}
+    if name == "invoice_settings":
+        return {**old, **_settings(value)}
+    if name == "email":
+        return _email(value)
+    if name == "invoice_prefix":
+        return _invoice_prefix(value)
+    return value
+
+
+def _settings(given: Arguments) -> Json:
+    settings = dict(given)
+    if options := settings.get("rendering_options"):
+        settings["rendering_options"] = {"amount_tax_display": None, "template": None, **options}
+    return settings
+
+
+def _email(given: str) -> str:
+    local, at, domain = given.rpartition("@")
+    if not (local and at and domain) or not given.isprintable() or " " in given:
+        raise invalid_parameter(f"Invalid email address: {given[:80]}", "email", "email_invalid")
+    return given
+
+
+def _invoice_prefix(given: str) -> str:
+    if not (given.isascii() and given.isalnum() and given == given.upper()):
+        raise invalid_parameter(
+            "Invoice prefixes must be 1 to 12 uppercase letters or numbers.", "invoice_prefix"
+        )
+    return given
+
+
+def _empty_list(part: str) -> Expander:
+    return lambda customer: {
+        "object": "list",
+        "data": [],
+        "has_more": False,
+        "url": f"{URL}/{customer['id']}/{part}",
+    }
+
+
+def _as_stored(name: str) -> Expander:
+    """Return an expander for a reference that stays null until its resource is simulated."""
+    return lambda item: item.get(name)
+
+
+EXPANDERS: Mapping[str, Expander] = {
+    "cash_balance": _as_stored("cash_balance"),
+    "default_source": _as_stored("default_source"),
+    "discount": _as_stored("discount"),
+    "invoice_credit_balance": lambda _: {},
+    "invoice_settings.default_payment_method": lambda customer: customer["invoice_settings"][
+        "default_payment_method"
+    ],
+    "sources": _empty_list("sources"),
+    "subscriptions": _empty_list("subscriptions"),
+    "tax": lambda _: {
+        "automatic_tax": "unrecognized_location",
+        "ip_address": None,
+        "location": None,
+        "provider": "stripe",
+    },
+    "tax_ids": _empty_list("tax_ids"),
+    "test_clock": _as_stored("test_clock"),
+}
+
+_ONE = f"{URL}/{{id}}"
+
+LIST: Fields = {
+    **LIST_FIELDS,
+    "created": CreatedField(),
+    "email": Text(chars_max=EMAIL_CHARS_MAX, unsettable=False),
+    "test_clock": Unsimulated(),
+}
+
+OPERATIONS = (
+    Operation("POST", URL, CREATE_FIELDS, create, EXPANDERS),
+    Operation("GET", URL, LIST, list_, EXPANDERS),
+    Operation("GET", _ONE, {"expand": EXPAND_FIELD}, retrieve, EXPANDERS),
+    Operation("POST", _ONE, UPDATE_FIELDS, update, EXPANDERS),
+    Operation("DELETE", _ONE, {}, delete),
+)

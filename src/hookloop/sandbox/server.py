@@ -1,0 +1,270 @@
+"""The sandbox on a socket: bytes in, `Api.answer`, bytes out, deliveries handed to the worker."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from random import SystemRandom
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from hookloop.clock import Clock, SystemClock
+from hookloop.errors import ConfigError
+from hookloop.ids import RandomSource
+
+from .api import Api, ApiAnswer, ApiRequest
+from .catalogue import installed_catalogue
+from .client import AiohttpTransport
+from .config import SandboxConfig
+from .errors import ApiError
+from .memory import MemoryAccounts
+from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
+from .worker import DeliveryWorker, WorkerStatistics
+
+__all__ = ["BODY_BYTES_MAX", "Sandbox", "SandboxStatistics", "running_sandbox"]
+
+BODY_BYTES_MAX = 1024 * 1024  # All of Stripe's text limits in one request are a tenth of it.
+
+BACKLOG = 1024  # Connections not yet accepted; a test suite may open hundreds at once.
+
+SHUTDOWN_SECONDS = 0.5  # For a client that is still sending; answers take under a millisecond.
+
+_log = logging.getLogger("hookloop.sandbox")
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStatistics:
+    """What a sandbox has seen and done."""
+
+    requests: int
+    accounts: int
+    deliveries: WorkerStatistics
+
+
+class Sandbox:
+    """A running sandbox; made by `running_sandbox`."""
+
+    def __init__(self, address: str, app: "ApiApp", worker: DeliveryWorker) -> None:
+        self.url = address
+        """The base address for Stripe's clients, without a slash at its end."""
+        self._app = app
+        self._worker = worker
+
+    def statistics(self) -> SandboxStatistics:
+        """Return counts as of now."""
+        return SandboxStatistics(
+            self._app.requests, len(self._app.accounts), self._worker.statistics()
+        )
+
+    def wake(self) -> None:
+        """Look at the clock again: to be called by whoever moves it, after moving it."""
+        self._worker.wake()
+
+    async def wait_idle(self) -> None:
+        """Return once every delivery that is due has been attempted."""
+        await self._worker.wait_idle()
+
+
+@contextlib.asynccontextmanager
+async def running_sandbox(
+    config: SandboxConfig | None = None,
+    *,
+    observer: DeliveryObserver = nobody,
+    requests: RequestObserver = nobody,
+    clock: Clock | None = None,
+    random: RandomSource | None = None,
+) -> AsyncIterator[Sandbox]:
+    """
+    Run a sandbox on the current event loop until the block ends.
+
+    *observer* is told of attempts, *requests* of requests. *clock* and *random*
+    are for tests; ids and secrets are as hard to guess as *random* is. Raises
+    `ConfigError` where the address cannot be listened on.
+    """
+    config = config or SandboxConfig()
+    clock = clock or SystemClock()
+    catalogue = installed_catalogue()
+    failure: Exception | None = None
+    with _listening(config) as listener:
+        async with (
+            AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as transport,
+            asyncio.TaskGroup() as group,
+        ):
+            worker = DeliveryWorker(transport, clock, config.retry_schedule, catalogue, observer)
+            accounts = MemoryAccounts()
+            api = Api(accounts, catalogue, random or SystemRandom())
+            app = ApiApp(api, accounts, worker, clock, requests)
+            server = _server(app)
+            delivering = group.create_task(worker.run())
+            group.create_task(server.serve(sockets=[listener]))
+            await server.listening.wait()
+            try:
+                yield Sandbox(_address(listener), app, worker)
+            except Exception as error:
+                failure = error  # raised again below, where the group cannot wrap it
+            finally:
+                server.should_exit = True
+                delivering.cancel()
+    if failure is not None:
+        raise failure
+
+
+class ApiApp:
+    """The API as an ASGI application."""
+
+    def __init__(
+        self,
+        api: Api,
+        accounts: MemoryAccounts,
+        worker: DeliveryWorker,
+        clock: Clock,
+        observer: RequestObserver,
+    ) -> None:
+        self.accounts = accounts
+        self.requests = 0
+        self._api = api
+        self._worker = worker
+        self._clock = clock
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; other scopes (WebSocket) have no endpoint here."""
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        started = self._clock.monotonic()
+        path = scope["raw_path"].decode("latin-1")
+        answer = self._answer(scope, path, body)
+        self.requests += 1
+        await _send(send, answer)
+        # After the answer: a client that has it may ask for what its events refer to.
+        if answer.store is not None and answer.owed:
+            self._worker.owe(answer.store, answer.owed)
+        self._observer.request_answered(
+            RequestAnswered(
+                scope["method"],
+                path,
+                answer.status,
+                answer.request_id,
+                self._clock.monotonic() - started,
+            )
+        )
+
+    def _answer(self, scope: Scope, path: str, body: bytes | None) -> ApiAnswer:
+        if body is None:
+            return self._api.refuse(_too_large())
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        request = ApiRequest(scope["method"], path, scope["query_string"], headers, body)
+        try:
+            return self._api.answer(request, now=self._clock.wall())
+        except Exception:
+            # A bug of ours. The client is told that, and the log has the rest.
+            _log.exception("%s %s failed", request.method, path)
+            return self._api.refuse(_our_fault())
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens, and leaves signals to the process it is part of."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: ApiApp) -> _Server:
+    site = Starlette(routes=[Route("/", _about), Mount("/", app=app)])
+    return _Server(
+        uvicorn.Config(
+            site,
+            access_log=False,
+            date_header=True,
+            lifespan="off",
+            log_config=None,
+            log_level=logging.CRITICAL,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
+            ws="none",
+        )
+    )
+
+
+async def _about(_request: Request) -> JSONResponse:
+    return JSONResponse({"name": "hookloop sandbox", "version": version("hookloop")})
+
+
+@contextlib.contextmanager
+def _listening(config: SandboxConfig) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        listener = socket.create_server((config.host, config.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"the sandbox cannot listen on {config.host} port {config.port}: {error.strerror}. "
+            "Stop what uses it, or choose another with --port (0 takes a free one)."
+        ) from None
+    with listener:
+        yield listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None where it is larger than `BODY_BYTES_MAX`."""
+    parts = []
+    size = 0
+    while True:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _send(send: Send, answer: ApiAnswer) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"Content-Length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _too_large() -> ApiError:
+    return ApiError(
+        413,
+        f"The request body is larger than {BODY_BYTES_MAX} bytes, which no request to this API "
+        "needs to be.",
+        headers=(("Stripe-Should-Retry", "false"),),
+    )
+
+
+def _our_fault() -> ApiError:
+    return ApiError(
+        500,
+        "hookloop's sandbox failed on this request; that is a bug in it, and its log has the "
+        "details. Nothing was changed.",
+        kind="api_error",
+        headers=(("Stripe-Should-Retry", "false"),),
+    )
