@@ -44,6 +44,7 @@ TEXT_CHARS_MAX = 1024  # sentences for people
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _TARGET = re.compile(rb"[\x21-\x7e]+")
+_SHOWN = re.compile(r"[\x20-\x7e]+")  # names and codes end in logs and on terminals
 _STATUS = re.compile(rb"[1-5][0-9][0-9]")
 _CREDIT = struct.Struct("!I")
 _CODE = struct.Struct("!H")
@@ -143,7 +144,7 @@ class Refused:
     ref: int
     code: str
     message: str
-    """A sentence for people; cut where it is long."""
+    """A sentence for people; cut where it is long, and safe to print."""
 
     def encode(self) -> bytes:
         return _encode_json(asdict(self) | {"message": _sentence(self.message)})
@@ -154,7 +155,7 @@ class Refused:
         return cls(
             ref=_integer(members, "ref", 0, CREDIT_MAX),
             code=_text(members, "code", NAME_CHARS_MAX),
-            message=_text(members, "message", TEXT_CHARS_MAX, least=0),
+            message=_message(members),
         )
 
 
@@ -178,7 +179,7 @@ class Goaway:
 
     code: str
     message: str
-    """A sentence for people; cut where it is long."""
+    """A sentence for people; cut where it is long, and safe to print."""
 
     def encode(self) -> bytes:
         return _encode_json(asdict(self) | {"message": _sentence(self.message)})
@@ -188,7 +189,7 @@ class Goaway:
         members = _decode_json(payload, "GOAWAY")
         return cls(
             code=_text(members, "code", NAME_CHARS_MAX),
-            message=_text(members, "message", TEXT_CHARS_MAX, least=0),
+            message=_message(members),
         )
 
 
@@ -345,16 +346,26 @@ def _decode_json(payload: bytes, what: str) -> dict[str, Any]:
     return members
 
 
-def _text(members: dict[str, Any], key: str, most: int, *, least: int = 1) -> str:
+def _text(members: dict[str, Any], key: str, most: int) -> str:
     value = members.get(key)
-    if isinstance(value, str) and least <= len(value) <= most and value.isprintable():
+    if isinstance(value, str) and 0 < len(value) <= most and _SHOWN.fullmatch(value):
         return value
-    raise ProtocolError(f"the member {key!r} is not {least} to {most} printable characters")
+    raise ProtocolError(f"the member {key!r} is not 1 to {most} printable ASCII characters")
+
+
+def _message(members: dict[str, Any]) -> str:
+    value = members.get("message")
+    if not isinstance(value, str):
+        raise ProtocolError("the member 'message' is not a text")
+    return _sentence(value)
 
 
 def _sentence(text: str) -> str:
-    """Cut *text*, and let no line break or escape sequence reach a log or a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text[:TEXT_CHARS_MAX])
+    """Cut *text*, and leave no line break or escape sequence for a log or a terminal."""
+    text = text[:TEXT_CHARS_MAX]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _integer(members: dict[str, Any], key: str, least: int, most: int) -> int:

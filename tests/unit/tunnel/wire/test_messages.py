@@ -1,6 +1,7 @@
 """What a payload says, and what it may not say."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 
 import pytest
@@ -135,6 +136,7 @@ def test_what_is_no_json_object_in_utf_8_is_refused(payload):
         ("software", "a\nlog line of the attacker's own"),
         ("software", "\x1b[2J"),
         ("software", "\ud800"),
+        ("software", "h\u043e\u043ekloop/1"),
         ("stream_credit", 16383),
         ("stream_credit", 2**31),
         ("session_credit", True),
@@ -158,15 +160,23 @@ def test_a_name_that_is_no_text_is_refused():
         Bind.decode(b'{"ref":1,"name":7,"protocol":"http"}')
 
 
-@pytest.mark.parametrize("message", [Refused(1, "bad_name", "{}"), Goaway("shutdown", "{}")])
-def test_a_sentence_is_cut_and_cleaned_before_it_is_sent(message):
-    """A long or broken explanation must not become a protocol error at the other side."""
-    text = "no\n\ud800" + "x" * 2000
-    broken = type(message)(**asdict(message) | {"message": text})
+@pytest.mark.parametrize("message", [Refused(1, "bad_name", ""), Goaway("shutdown", "")])
+def test_a_sentence_is_cut_and_cleaned_on_either_side(message):
+    """A long or odd explanation is no protocol error, and is safe to print."""
+    odd = {"message": "no\n\ud800" + "\U0001f511" * 2000}
+    ours = type(message)(**asdict(message) | odd)
 
-    decoded = type(message).decode(broken.encode())
+    from_us = type(message).decode(ours.encode())
+    from_others = type(message).decode(json.dumps(asdict(message) | odd).encode())
 
-    assert decoded.message == ("no\ufffd\ufffd" + "x" * 2000)[:1024]
+    assert from_us.message == "no\ufffd\ufffd" + "\U0001f511" * 1020
+    assert from_others == from_us
+
+
+def test_a_sentence_that_is_no_text_is_refused():
+    """It may be empty, and not missing."""
+    with pytest.raises(ProtocolError, match="message"):
+        Goaway.decode(b'{"code":"shutdown","message":null}')
 
 
 # --- fields -----------------------------------------------------------------------------
@@ -342,7 +352,5 @@ def test_any_payload_is_a_message_or_a_protocol_error(payload):
         decode_credit,
         decode_reset,
     ):
-        try:
+        with suppress(ProtocolError):
             decode(payload)
-        except ProtocolError:
-            pass
