@@ -522,8 +522,7 @@ class Session:
             raise LocalError(f"only the {role.name.lower()} side of a session may do that")
 
     def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> _Stream:
-        if self.peer is None:
-            raise LocalError("a stream needs the other side's HELLO first")
+        assert self.peer is not None  # noqa: S101  # for the type checker: HELLO comes first
         stream = _Stream(
             ours=ours,
             theirs=theirs,
