@@ -8,6 +8,7 @@ from hookloop import __version__
 
 from .http import http
 from .relay import relay
+from .sandbox import sandbox
 
 __all__ = ["app"]
 
@@ -40,3 +41,4 @@ def hookloop(
 
 app.command()(http)
 app.command()(relay)
+app.command()(sandbox)

@@ -22,7 +22,7 @@ from .operation import Operation
 from .params import Params, ParamsError, decode_form
 from .pretty import pretty
 from .routes import OPERATIONS, RESERVED, Routes
-from .store import Changes, Store
+from .store import Changes, Json, Store
 from .transaction import Transaction
 
 __all__ = ["Accounts", "Api", "ApiAnswer", "ApiRequest"]
@@ -183,12 +183,16 @@ def _executed(
         return _failed(error, transaction.request_id)
     deliveries = transaction.changes.deliveries
     owed = [delivery for delivery in deliveries if delivery.state is DeliveryState.PENDING]
-    return _Result(200, pretty(answer).encode(), owed=owed)
+    return _Result(200, _json(answer), owed=owed)
 
 
 def _failed(error: ApiError, request_id: str) -> _Result:
-    body = pretty(error.body(request_id)).encode()
-    return _Result(error.status, body, headers=error.headers)
+    return _Result(error.status, _json(error.body(request_id)), headers=error.headers)
+
+
+def _json(answer: Json) -> bytes:
+    """Return *answer* printed, with the line feed at its end that a terminal is glad of."""
+    return f"{pretty(answer)}\n".encode()
 
 
 def _kept(

@@ -1,0 +1,113 @@
+"""`hookloop sandbox`: a Stripe-compatible API on this machine."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .announcer import Announcer
+from .runner import run
+
+if TYPE_CHECKING:
+    from hookloop.sandbox import AttemptEnded, AttemptStarted, RequestAnswered
+
+__all__ = ["sandbox"]
+
+DEFAULT_PORT = 12111  # stripe-mock's: suites that can be pointed at a mock look there already
+
+EXAMPLE_KEY = "sk_test_hookloop"
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(help="Where it listens; 0 for any free port.")] = (
+        DEFAULT_PORT
+    ),
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 lets the network in.")
+    ] = "127.0.0.1",
+    live_retries: Annotated[
+        bool,
+        typer.Option(
+            "--live-retries", help="Retry for three days as live mode does, not three times."
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """Run a stateful Stripe-compatible API whose events are really delivered, and signed."""
+    run(_sandbox(host, port, live_retries=live_retries, announcer=Announcer(as_json=json)))
+
+
+async def _sandbox(host: str, port: int, *, live_retries: bool, announcer: Announcer) -> None:
+    from hookloop.sandbox import SandboxConfig, running_sandbox
+    from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST
+
+    schedule = STRIPE_LIVE if live_retries else STRIPE_TEST
+    config = SandboxConfig(host=host, port=port, retry_schedule=schedule)
+    log = _Log(announcer)
+    async with running_sandbox(config, observer=log, requests=log) as running:
+        announcer.fact("sandbox", running.url, "a Stripe-compatible API; its state is in memory")
+        announcer.fact("api key", EXAMPLE_KEY, "or any sk_test_...: each has its own account")
+        announcer.note(_invitation(running.url))
+        await asyncio.Event().wait()
+
+
+def _invitation(url: str) -> str:
+    return f"""
+import stripe
+client = stripe.StripeClient("{EXAMPLE_KEY}", base_addresses={{"api": "{url}"}})
+client.v1.webhook_endpoints.create(
+    {{"url": "http://localhost:3000/webhooks/stripe", "enabled_events": ["*"]}})
+client.v1.customers.create({{"email": "jenny@example.com"}})
+
+Older code:  stripe.api_key, stripe.api_base = "{EXAMPLE_KEY}", "{url}"
+Ctrl+C ends it.
+"""
+
+
+class _Log:
+    """A line for each request and each attempt; ids only, nothing of what is in them."""
+
+    def __init__(self, announcer: Announcer) -> None:
+        self._announcer = announcer
+
+    def request_answered(self, request: "RequestAnswered") -> None:
+        milliseconds = request.duration_seconds * 1000
+        self._announcer.happened(
+            "request",
+            f"{request.status} {request.method} {request.path} "
+            f"{request.request_id} {milliseconds:.1f} ms",
+            status=request.status,
+            method=request.method,
+            path=request.path,
+            request_id=request.request_id,
+            milliseconds=round(milliseconds, 3),
+        )
+
+    def attempt_started(self, attempt: "AttemptStarted") -> None:
+        """Say nothing: the line comes with the outcome."""
+
+    def attempt_ended(self, attempt: "AttemptEnded") -> None:
+        milliseconds = (attempt.ended - attempt.started) * 1000
+        outcome = attempt.error if attempt.status is None else str(attempt.status)
+        self._announcer.happened(
+            "attempt",
+            f"{outcome} {attempt.event_type} -> {attempt.url} {attempt.event_id} "
+            f"attempt {attempt.number} {milliseconds:.1f} ms{_next(attempt)}",
+            status=attempt.status,
+            error=attempt.error,
+            event_id=attempt.event_id,
+            event_type=attempt.event_type,
+            url=attempt.url,
+            attempt=attempt.number,
+            milliseconds=round(milliseconds, 3),
+            retry_seconds=attempt.retry_seconds,
+        )
+
+
+def _next(attempt: "AttemptEnded") -> str:
+    """Return what follows a failed attempt, in words; nothing where it did not fail."""
+    if attempt.delivered:
+        return ""
+    if attempt.retry_seconds is None:
+        return "; that was the last one"
+    return f"; next in {attempt.retry_seconds / 60:.0f} min"
