@@ -35,6 +35,14 @@ class Announcer:
         else:
             self._print(f"{_now().astimezone():%H:%M:%S} {text}")
 
+    def hop(self, milliseconds: float, who: str, what: str) -> None:
+        """One line of a trail."""
+        if self._as_json:
+            hop = {"event": "hop", "milliseconds": round(milliseconds, 3), "hop": who, "text": what}
+            self._print(json.dumps(hop))
+        else:
+            self._print(f"{milliseconds:+9.1f} ms  {who:<9}{what}")
+
     def _print(self, line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

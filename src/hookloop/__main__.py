@@ -1,0 +1,5 @@
+"""`python -m hookloop` is the `hookloop` command."""
+
+from .cli import main
+
+main()

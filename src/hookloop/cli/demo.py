@@ -1,0 +1,312 @@
+"""`hookloop demo`: the whole loop on this machine, every hop over a real socket."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hookloop.clock import SystemClock
+from hookloop.errors import ConfigError, HookloopError
+
+from .announcer import Announcer
+from .runner import run
+from .trail import Failure, Trail
+
+if TYPE_CHECKING:
+    import stripe
+
+    from hookloop.exchange import Exchange
+    from hookloop.sandbox import AttemptEnded, AttemptStarted
+
+__all__ = ["demo"]
+
+START_SECONDS = 30.0  # for all five hops to be up; it takes about one, the rest is slow machines
+TRAVEL_SECONDS = 15.0  # for one event to be handled; it takes some milliseconds
+APP_STOP_SECONDS = 3.0  # how long the app may take to end before it is killed
+APP_LINES_MAX = 40  # of what the app said last, shown when a hop fails
+TRAILS_MAX = 1000  # remembered while one plays on; older ones are forgotten
+API_KEY = "sk_test_hookloopdemo"
+WEBHOOK_PATH = "/webhooks/stripe"
+EXAMPLE = "customers.py"
+
+
+def demo(
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="End after one event; exit 0 only if its handler ran."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """Show the whole loop: a customer edited in the sandbox reaches a handler on this machine."""
+    run(_demo(Announcer(as_json=json), once=once))
+
+
+async def _demo(announcer: Announcer, *, once: bool) -> int:
+    watch = _Watch(announcer)
+    try:
+        async with asyncio.timeout(START_SECONDS) as patience, _loop(announcer, watch) as loop:
+            patience.reschedule(None)
+            code = await _edit_and_watch(announcer, watch, loop)
+            if once:
+                return code
+            _invite(announcer, loop)
+            watch.tells_all = True
+            await asyncio.Event().wait()
+    except TimeoutError:
+        raise HookloopError(f"the loop was not up within {START_SECONDS:g} s") from None
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """All five hops, running."""
+
+    sandbox_url: str
+    tunnel_url: str
+    client: "stripe.StripeClient"
+    customer_id: str
+
+
+@asynccontextmanager
+async def _loop(announcer: Announcer, watch: "_Watch") -> AsyncIterator[_Loop]:
+    """Start sandbox, relay, agent and app, and register the endpoint; end them all on leaving."""
+    import stripe
+
+    from hookloop.sandbox import SandboxConfig, running_sandbox
+    from hookloop.tunnel.agent import AgentConfig, running_agent
+    from hookloop.tunnel.agent.config import Upstream
+    from hookloop.tunnel.relay import RelayConfig, running_relay
+    from hookloop.tunnel.relay.tokens import new_token
+
+    announcer.note("hookloop demo: sandbox -> relay -> agent -> app -> handler\n")
+    token = new_token(SystemRandom())
+    relay_config = RelayConfig(domain="tun.localhost", tokens=(token,), drain_seconds=1.0)
+    with _listening_socket() as app_socket:
+        port = app_socket.getsockname()[1]
+        async with (
+            running_sandbox(SandboxConfig(port=0), observer=watch) as sandbox,
+            running_relay(relay_config, sink=watch) as relay,
+            running_agent(
+                AgentConfig(relay_url=relay.url, token=token, upstream=Upstream("127.0.0.1", port)),
+                sink=watch,
+            ) as agent,
+        ):
+            tunnel_url = await agent.wait_up()
+            announcer.fact("sandbox", sandbox.url, "a Stripe-compatible API")
+            announcer.fact("relay", relay.url, "the public side of the tunnel")
+            announcer.fact("agent", f"{tunnel_url} -> 127.0.0.1:{port}")
+            client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox.url})
+            customer = await asyncio.to_thread(
+                client.v1.customers.create, {"name": "Jenny Rosen", "email": "jenny@example.com"}
+            )
+            endpoint = await asyncio.to_thread(
+                client.v1.webhook_endpoints.create,
+                {"url": tunnel_url + WEBHOOK_PATH, "enabled_events": ["*"]},
+            )
+            announcer.fact("endpoint", f"{endpoint.id} -> {endpoint.url}")
+            async with _app(app_socket, str(endpoint.secret), watch) as app_file:
+                announcer.fact("app", str(app_file))
+                yield _Loop(sandbox.url, tunnel_url, client, customer.id)
+
+
+def _listening_socket() -> socket.socket:
+    """
+    Bind the app's port here and hand the socket down.
+
+    The port is free for certain, and callers may connect before the app is up:
+    they wait in the kernel's queue instead of being refused.
+    """
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
+
+
+@asynccontextmanager
+async def _app(listener: socket.socket, secret: str, watch: "_Watch") -> AsyncIterator[Path]:
+    """Run the example app in a process of its own, as one runs it by hand."""
+    example = _example_file()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-m", "uvicorn", "--app-dir", str(example.parent)),
+        *(f"{example.stem}:app", "--fd", str(listener.fileno()), "--log-level", "warning"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        pass_fds=[listener.fileno()],
+        env={**os.environ, "STRIPE_WEBHOOK_SECRET": secret},
+    )
+    reading = asyncio.ensure_future(watch.read_app(process))
+    ready = asyncio.ensure_future(_first_answer(listener))
+    try:
+        await asyncio.wait({reading, ready}, return_when=asyncio.FIRST_COMPLETED)
+        yield example
+    finally:
+        ready.cancel()
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(APP_STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await reading
+
+
+async def _first_answer(listener: socket.socket) -> None:
+    """Return once the app answers anything, so that its start is not counted as a hop."""
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    try:
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await reader.read()
+    finally:
+        writer.close()
+
+
+def _example_file() -> Path:
+    """Return the demo's app: the wheel carries examples/, a checkout has it at its top."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_examples", package.parent.parent / "examples"):
+        if (folder / EXAMPLE).is_file():
+            return folder / EXAMPLE
+    raise ConfigError(f"the example app {EXAMPLE} is missing from this installation: reinstall it")
+
+
+async def _edit_and_watch(announcer: Announcer, watch: "_Watch", loop: _Loop) -> int:
+    """Edit the customer, follow the event, and return the exit code."""
+    name = "Jenny Rosen-Ng"
+    announcer.note(f'\nstripe.customers.update("{loop.customer_id}", {{"name": "{name}"}})\n')
+    await asyncio.to_thread(loop.client.v1.customers.update, loop.customer_id, {"name": name})
+    trail = await watch.wait_for_end(TRAVEL_SECONDS)
+    if trail is None:
+        failure: Failure | None = Failure("sandbox", "it attempted no delivery")
+    else:
+        watch.tell(trail)
+        failure = trail.failure()
+        if failure is None and not await _is_listed(loop, trail.event_id):
+            failure = Failure("sandbox", f"it does not list {trail.event_id}")
+    if trail is None or failure is not None:
+        assert failure is not None  # noqa: S101  # set above wherever there is no trail
+        announcer.happened("failed", f"{failure.who}: {failure.why}", hop=failure.who)
+        for line in watch.app_lines:
+            announcer.note(f"  app said: {line}")
+        return 1
+    announcer.happened(
+        "handled",
+        f"the handler ran with {trail.event_id}, verified, and the sandbox lists it",
+        id=trail.event_id,
+    )
+    return 0
+
+
+async def _is_listed(loop: _Loop, event_id: str) -> bool:
+    listed = await asyncio.to_thread(loop.client.v1.events.list, {"type": "customer.updated"})
+    return any(event.id == event_id for event in listed.data)
+
+
+def _invite(announcer: Announcer, loop: _Loop) -> None:
+    announcer.note(
+        f"""
+The loop stays up. From another terminal:
+
+  curl {loop.sandbox_url}/v1/customers/{loop.customer_id} -u {API_KEY}: -d name=Ada
+  curl {loop.sandbox_url}/v1/customers -u {API_KEY}: -d email=new@example.com
+  curl {loop.tunnel_url}{WEBHOOK_PATH} -d 'not signed'     # the app answers 400
+
+or from Python:
+
+  client = stripe.StripeClient("{API_KEY}", base_addresses={{"api": "{loop.sandbox_url}"}})
+
+Ctrl+C ends it.
+"""
+    )
+
+
+class _Watch:
+    """Hears of every hop and joins what it hears into trails, by the delivery's signature."""
+
+    def __init__(self, announcer: Announcer) -> None:
+        self.app_lines: deque[str] = deque(maxlen=APP_LINES_MAX)
+        self.tells_all = False
+        """Whether each trail is printed once it ends."""
+        self._announcer = announcer
+        self._clock = SystemClock()
+        self._trails: dict[str, Trail] = {}
+        self._changed = asyncio.Event()
+        self._app_has_ended = False
+
+    # --- sandbox: DeliveryObserver ------------------------------------------------------------
+
+    def attempt_started(self, attempt: "AttemptStarted") -> None:
+        trail = Trail(attempt.event_id, attempt.event_type, attempt.url, attempt.started)
+        if len(self._trails) >= TRAILS_MAX:
+            del self._trails[next(iter(self._trails))]
+        self._trails[attempt.signature] = trail
+
+    def attempt_ended(self, attempt: "AttemptEnded") -> None:
+        trail = self._trails.get(attempt.signature)
+        if trail is None:
+            return
+        trail.ended, trail.status, trail.error = attempt.ended, attempt.status, attempt.error
+        self._changed.set()
+        if self.tells_all:
+            # The handler's lines come by a pipe: give them this moment to arrive.
+            asyncio.get_running_loop().call_later(0.1, self.tell, trail)
+
+    # --- relay and agent: CaptureSink ---------------------------------------------------------
+
+    def captured(self, exchange: "Exchange") -> None:
+        signature = (exchange.request.get(b"stripe-signature") or b"").decode("latin-1")
+        trail = self._trails.get(signature)
+        if trail is not None:
+            setattr(trail, exchange.hop, exchange)
+            self._changed.set()
+
+    # --- app ----------------------------------------------------------------------------------
+
+    async def read_app(self, process: asyncio.subprocess.Process) -> None:
+        """Take the app's output, line by line, to its end."""
+        assert process.stdout is not None  # noqa: S101  # asked for when it was started
+        async for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            self.app_lines.append(line)
+            for trail in self._trails.values():
+                if trail.event_id in line:
+                    trail.handled.append((self._clock.monotonic(), line))
+            self._changed.set()
+        self._app_has_ended = True
+        self._changed.set()
+
+    # --- telling ------------------------------------------------------------------------------
+
+    async def wait_for_end(self, seconds: float) -> Trail | None:
+        """Return the first trail: once it has ended well or badly, or as it is after *seconds*."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._is_first_settled():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass  # the trail, or its absence, tells how far the event came
+        return next(iter(self._trails.values()), None)
+
+    def _is_first_settled(self) -> bool:
+        trail = next(iter(self._trails.values()), None)
+        if trail is None or trail.ended is None:
+            return self._app_has_ended
+        is_refused = trail.status is None or not 200 <= trail.status < 300
+        return bool(trail.handled) or is_refused or self._app_has_ended
+
+    def tell(self, trail: Trail) -> None:
+        """Print a trail, hop by hop, in milliseconds from its start."""
+        for hop in trail.hops():
+            milliseconds = (hop.at - trail.started) * 1000
+            self._announcer.hop(milliseconds, hop.who, hop.what)
