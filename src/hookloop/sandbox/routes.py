@@ -51,7 +51,7 @@ class Routes:
         Raises `ApiError`: 404 for what cannot be Stripe's, 501 for what may be.
         """
         segments = [unquote(segment) for segment in raw_path.split("/")[1:]]
-        if segments[0] not in ("v1", "v2") or "" in segments:
+        if not segments or segments[0] not in ("v1", "v2") or "" in segments:
             raise url_not_recognized(method, raw_path[:200])
         node: _Node | None = self._root
         taken = []

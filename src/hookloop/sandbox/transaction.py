@@ -66,6 +66,8 @@ class Transaction:
 
     def find(self, kind: str, wanted: str) -> Json | None:
         """Return the object as this transaction left it, or None."""
+        if (kind, wanted) in self.changes.removed:
+            return None
         for written, value in reversed(self.changes.objects):
             if written == kind and value["id"] == wanted:
                 return value

@@ -1,0 +1,78 @@
+"""A sandbox's API without a socket: calls go in as values and come out as values."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from hookloop.sandbox.api import Api, ApiRequest
+from hookloop.sandbox.catalogue import Catalogue
+from hookloop.sandbox.delivery import Delivery
+from hookloop.sandbox.memory import MemoryAccounts
+from hookloop.sandbox.store import Store
+
+CATALOGUE = Catalogue(
+    api_version="2026-10-28.endive",
+    api_versions=frozenset({"2026-10-28.endive", "2020-08-27"}),
+    event_types=frozenset({"customer.created", "customer.updated", "customer.deleted"}),
+)
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    headers: dict[str, str]
+    body: Any
+    owed: Sequence[Delivery]
+    store: Store | None
+
+    @property
+    def error(self) -> dict[str, str]:
+        return self.body["error"]
+
+
+class Caller:
+    """Calls the API at a time of the test's choosing."""
+
+    def __init__(self) -> None:
+        self.accounts = MemoryAccounts()
+        self.api = Api(self.accounts, CATALOGUE, Random(7))
+        self.now = 1_800_000_000.0
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        form: str = "",
+        *,
+        key: str = "sk_test_one",
+        headers: dict[str, str] | None = None,
+    ) -> Answered:
+        in_body = method == "POST"
+        request = ApiRequest(
+            method,
+            path,
+            b"" if in_body else form.encode(),
+            {"authorization": f"Bearer {key}", **(headers or {})},
+            form.encode() if in_body else b"",
+        )
+        answer = self.api.answer(request, now=self.now)
+        body = json.loads(answer.body)
+        return Answered(answer.status, dict(answer.headers), body, answer.owed, answer.store)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far, oldest first."""
+        return list(reversed(self("GET", "/v1/events", "limit=100").body["data"]))
+
+
+@pytest.fixture
+def call() -> Caller:
+    return Caller()
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return CATALOGUE
