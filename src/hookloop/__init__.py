@@ -13,9 +13,8 @@ sandbox are behind ``hookloop[standard]`` and the ``hookloop`` command.
 """
 
 from .errors import ConfigError, HookloopError, RemoteError, SignatureError
-from .events import Event, Hooks
-
-__version__ = "0.1.0"
+from .events import Event, Hooks, Result
+from .version import __version__
 
 __all__ = [
     "ConfigError",
@@ -23,6 +22,7 @@ __all__ = [
     "HookloopError",
     "Hooks",
     "RemoteError",
+    "Result",
     "SignatureError",
     "__version__",
 ]

@@ -1,24 +1,30 @@
 """`hookloop demo --once`, as a user runs it: the whole loop in processes of its own."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "hookloop", "demo", "--once"]
 SECONDS_MAX = 60
 
 
-def run_demo(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+ANSWERS = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await send({{"type": "http.response.start", "status": {status}, "headers": []}})
+        await send({{"type": "http.response.body", "body": b""}})
+"""
+
+
+def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        env={**os.environ, **environment},
-        check=False,
+        [*COMMAND, *options], capture_output=True, text=True, timeout=SECONDS_MAX, check=False
     )
 
 
@@ -54,12 +60,23 @@ def test_two_demos_run_side_by_side():
     assert [first.returncode, second.returncode] == [0, 0], outputs
 
 
-def test_a_demo_whose_app_breaks_names_the_hop_and_fails(tmp_path: Path):
-    """An app that ends at once is not a success, and is named."""
-    (tmp_path / "uvicorn.py").write_text("raise SystemExit('no server today')")
+@pytest.mark.parametrize(
+    ("source", "hop", "said"),
+    [
+        ("raise SystemExit('no app today')", "app", "no app today"),
+        (ANSWERS.format(status=500), "handler", "500"),
+        (ANSWERS.format(status=200), "handler", "no handler printed"),
+    ],
+    ids=["the app ends at once", "the app answers 500", "no handler runs"],
+)
+def test_a_demo_that_fails_names_the_hop(tmp_path: Path, source: str, hop: str, said: str):
+    """Anything but a handler that ran with the event is a failure, and is told as one."""
+    app = tmp_path / "broken.py"
+    app.write_text(source)
 
-    done = run_demo(PYTHONPATH=str(tmp_path))
+    done = run_demo("--json", "--app", str(app))
 
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
-    assert "app" in done.stdout
-    assert "no server today" in done.stdout
+    assert (lines[-1]["event"], lines[-1]["hop"]) == ("failed", hop)
+    assert said in done.stdout

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from hookloop import __version__
+from hookloop.version import __version__
 
+from .demo import demo
 from .http import http
 from .relay import relay
 from .sandbox import sandbox
@@ -39,6 +40,7 @@ def hookloop(
     """Stripe -> public URL -> localhost -> your handler."""
 
 
+app.command()(demo)
 app.command()(http)
 app.command()(relay)
 app.command()(sandbox)

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 START_SECONDS = 30.0  # for all five hops to be up; it takes about one, the rest is slow machines
-TRAVEL_SECONDS = 15.0  # for one event to be handled; it takes some milliseconds
+TRAVEL_SECONDS = 15.0  # for one event to be answered; it takes some milliseconds
+PIPE_SECONDS = 2.0  # for what the handler printed to reach us after its answer has
 APP_STOP_SECONDS = 3.0  # how long the app may take to end before it is killed
 APP_LINES_MAX = 40  # of what the app said last, shown when a hop fails
 TRAILS_MAX = 1000  # remembered while one plays on; older ones are forgotten
@@ -44,16 +45,25 @@ def demo(
         bool,
         typer.Option("--once", help="End after one event; exit 0 only if its handler ran."),
     ] = False,
+    app: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A file whose `app` is an ASGI application, to use in place of the example.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Show the whole loop: a customer edited in the sandbox reaches a handler on this machine."""
-    run(_demo(Announcer(as_json=json), once=once))
+    chosen = (app or _example_file()).resolve()
+    run(_demo(Announcer(as_json=json), chosen, once=once))
 
 
-async def _demo(announcer: Announcer, *, once: bool) -> int:
+async def _demo(announcer: Announcer, app: Path, *, once: bool) -> int:
     watch = _Watch(announcer)
     try:
-        async with asyncio.timeout(START_SECONDS) as patience, _loop(announcer, watch) as loop:
+        async with asyncio.timeout(START_SECONDS) as patience, _loop(announcer, watch, app) as loop:
             patience.reschedule(None)
             code = await _edit_and_watch(announcer, watch, loop)
             if once:
@@ -77,7 +87,7 @@ class _Loop:
 
 
 @asynccontextmanager
-async def _loop(announcer: Announcer, watch: "_Watch") -> AsyncIterator[_Loop]:
+async def _loop(announcer: Announcer, watch: "_Watch", app: Path) -> AsyncIterator[_Loop]:
     """Start sandbox, relay, agent and app, and register the endpoint; end them all on leaving."""
     import stripe
 
@@ -113,8 +123,8 @@ async def _loop(announcer: Announcer, watch: "_Watch") -> AsyncIterator[_Loop]:
                 {"url": tunnel_url + WEBHOOK_PATH, "enabled_events": ["*"]},
             )
             announcer.fact("endpoint", f"{endpoint.id} -> {endpoint.url}")
-            async with _app(app_socket, str(endpoint.secret), watch) as app_file:
-                announcer.fact("app", str(app_file))
+            async with _running_app(app, app_socket, str(endpoint.secret), watch):
+                announcer.fact("app", str(app))
                 yield _Loop(sandbox.url, tunnel_url, client, customer.id)
 
 
@@ -132,12 +142,13 @@ def _listening_socket() -> socket.socket:
 
 
 @asynccontextmanager
-async def _app(listener: socket.socket, secret: str, watch: "_Watch") -> AsyncIterator[Path]:
-    """Run the example app in a process of its own, as one runs it by hand."""
-    example = _example_file()
+async def _running_app(
+    app: Path, listener: socket.socket, secret: str, watch: "_Watch"
+) -> AsyncIterator[None]:
+    """Run the app in a process of its own, as one runs it by hand."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-u", "-m", "uvicorn", "--app-dir", str(example.parent)),
-        *(f"{example.stem}:app", "--fd", str(listener.fileno()), "--log-level", "warning"),
+        *(sys.executable, "-u", "-m", "uvicorn", "--app-dir", str(app.parent)),
+        *(f"{app.stem}:app", "--fd", str(listener.fileno()), "--log-level", "warning"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         pass_fds=[listener.fileno()],
@@ -147,7 +158,7 @@ async def _app(listener: socket.socket, secret: str, watch: "_Watch") -> AsyncIt
     ready = asyncio.ensure_future(_first_answer(listener))
     try:
         await asyncio.wait({reading, ready}, return_when=asyncio.FIRST_COMPLETED)
-        yield example
+        yield
     finally:
         ready.cancel()
         if process.returncode is None:
@@ -182,29 +193,39 @@ def _example_file() -> Path:
 
 async def _edit_and_watch(announcer: Announcer, watch: "_Watch", loop: _Loop) -> int:
     """Edit the customer, follow the event, and return the exit code."""
-    name = "Jenny Rosen-Ng"
-    announcer.note(f'\nstripe.customers.update("{loop.customer_id}", {{"name": "{name}"}})\n')
-    await asyncio.to_thread(loop.client.v1.customers.update, loop.customer_id, {"name": name})
-    trail = await watch.wait_for_end(TRAVEL_SECONDS)
-    if trail is None:
-        failure: Failure | None = Failure("sandbox", "it attempted no delivery")
-    else:
-        watch.tell(trail)
-        failure = trail.failure()
-        if failure is None and not await _is_listed(loop, trail.event_id):
-            failure = Failure("sandbox", f"it does not list {trail.event_id}")
-    if trail is None or failure is not None:
-        assert failure is not None  # noqa: S101  # set above wherever there is no trail
-        announcer.happened("failed", f"{failure.who}: {failure.why}", hop=failure.who)
-        for line in watch.app_lines:
+    outcome = await _outcome(announcer, watch, loop)
+    if isinstance(outcome, Failure):
+        said = list(watch.app_lines)
+        announcer.happened(
+            "failed", f"{outcome.who}: {outcome.why}", hop=outcome.who, app_output=said
+        )
+        for line in said:
             announcer.note(f"  app said: {line}")
         return 1
     announcer.happened(
         "handled",
-        f"the handler ran with {trail.event_id}, verified, and the sandbox lists it",
-        id=trail.event_id,
+        f"the handler ran with {outcome.event_id}, verified, and the sandbox lists it",
+        id=outcome.event_id,
     )
     return 0
+
+
+async def _outcome(announcer: Announcer, watch: "_Watch", loop: _Loop) -> Trail | Failure:
+    """Return the trail of the edit's event, or the hop that failed it."""
+    if watch.app_has_ended:
+        return Failure("app", "it ended before the first request")
+    name = "Jenny Rosen-Ng"
+    announcer.note(f'\nstripe.customers.update("{loop.customer_id}", {{"name": "{name}"}})\n')
+    await asyncio.to_thread(loop.client.v1.customers.update, loop.customer_id, {"name": name})
+    trail = await watch.first_trail()
+    if trail is None:
+        return Failure("sandbox", "it attempted no delivery")
+    watch.tell(trail)
+    if failure := trail.failure():
+        return failure
+    if not await _is_listed(loop, trail.event_id):
+        return Failure("sandbox", f"it does not list {trail.event_id}")
+    return trail
 
 
 async def _is_listed(loop: _Loop, event_id: str) -> bool:
@@ -241,7 +262,7 @@ class _Watch:
         self._clock = SystemClock()
         self._trails: dict[str, Trail] = {}
         self._changed = asyncio.Event()
-        self._app_has_ended = False
+        self.app_has_ended = False
 
     # --- sandbox: DeliveryObserver ------------------------------------------------------------
 
@@ -282,28 +303,31 @@ class _Watch:
                 if trail.event_id in line:
                     trail.handled.append((self._clock.monotonic(), line))
             self._changed.set()
-        self._app_has_ended = True
+        self.app_has_ended = True
         self._changed.set()
 
     # --- telling ------------------------------------------------------------------------------
 
-    async def wait_for_end(self, seconds: float) -> Trail | None:
-        """Return the first trail: once it has ended well or badly, or as it is after *seconds*."""
+    async def first_trail(self) -> Trail | None:
+        """Return the first trail as far as it came, or None if no attempt was made."""
+        await self._wait_until(lambda trail: trail.ended is not None, TRAVEL_SECONDS)
+        if (trail := self._first) and trail.status and 200 <= trail.status < 300:
+            await self._wait_until(lambda trail: bool(trail.handled), PIPE_SECONDS)
+        return self._first
+
+    @property
+    def _first(self) -> Trail | None:
+        return next(iter(self._trails.values()), None)
+
+    async def _wait_until(self, is_so: Callable[[Trail], bool], seconds: float) -> None:
+        """Wait until it is so of the first trail, the app has ended, or *seconds* have passed."""
         try:
             async with asyncio.timeout(seconds):
-                while not self._is_first_settled():
+                while not (self.app_has_ended or (self._first and is_so(self._first))):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             pass  # the trail, or its absence, tells how far the event came
-        return next(iter(self._trails.values()), None)
-
-    def _is_first_settled(self) -> bool:
-        trail = next(iter(self._trails.values()), None)
-        if trail is None or trail.ended is None:
-            return self._app_has_ended
-        is_refused = trail.status is None or not 200 <= trail.status < 300
-        return bool(trail.handled) or is_refused or self._app_has_ended
 
     def tell(self, trail: Trail) -> None:
         """Print a trail, hop by hop, in milliseconds from its start."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import Protocol
 
-from hookloop import __version__
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ProtocolError, RefusedError, RemoteError
 from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, discard
@@ -18,6 +17,7 @@ from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.wire import events
 from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, ResetCode
 from hookloop.tunnel.wire.session import Role, Session
+from hookloop.version import __version__
 
 from .backoff import Backoff
 from .config import AgentConfig

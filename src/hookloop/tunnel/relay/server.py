@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
 
-from hookloop import __version__
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
 from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
 from hookloop.ids import RandomSource, new_id
 from hookloop.tunnel.wire import handshake
 from hookloop.tunnel.wire.messages import Hello
+from hookloop.version import __version__
 
 from .config import RelayConfig
 from .downstream import Downstream, Page, Route
