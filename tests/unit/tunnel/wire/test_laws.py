@@ -200,10 +200,10 @@ class Traffic(RuleBasedStateMachine):
     # --- what shells do -----------------------------------------------------------------
 
     @precondition(lambda self: self.pair.relay.can_open_stream())
-    @rule()
-    def open(self):
-        stream = self.pair.relay.open_stream(REQUEST, is_ended=False)
-        self.halves["relay", stream] = "body"
+    @rule(is_ended=st.sampled_from([False, False, True]))
+    def open(self, is_ended):
+        stream = self.pair.relay.open_stream(REQUEST, is_ended=is_ended)
+        self.halves["relay", stream] = "done" if is_ended else "body"
 
     @precondition(lambda self: self.has_half("head"))
     @rule(data=st.data(), head=st.sampled_from([CONTINUE, OK, OK]))
@@ -301,14 +301,12 @@ class Traffic(RuleBasedStateMachine):
             assert self.sent[key].startswith(got)
 
     def teardown(self):
-        for (side, stream), at in list(self.halves.items()):
+        self.settle()
+        for (side, stream), at in self.halves.items():
             if at == "body":
                 self.session(side).end_stream(stream)
             elif at == "head":
-                self.session(side).reset_stream(stream, ResetCode.INTERNAL, "")
-        self.settle()
-        for stream in range(1, self.pair.relay.statistics().streams_opened + 1):
-            self.pair.agent.reset_stream(stream, ResetCode.INTERNAL, "")
+                self.session(side).respond(stream, OK, is_ended=True)
         self.settle()
         for side in SIDES:
             session, reader = self.session(side), self.session(other(side))

@@ -245,6 +245,16 @@ def test_a_request_this_wire_cannot_carry_is_not_encoded(method, target, tunnel,
         request.encode()
 
 
+def test_fields_may_reach_their_limits():
+    """128 fields, 65,536 bytes: both at once."""
+    headers = ((b"a", 509 * b"b"),) * (FIELDS_MAX - 1) + ((b"a", 510 * b"b"),)
+
+    payload = encode_trailers(headers)
+
+    assert len(payload) == FIELDS_BYTES_MAX
+    assert decode_trailers(payload) == headers
+
+
 @pytest.mark.parametrize("status", [99, 101, 600, -1])
 def test_a_status_this_wire_cannot_carry_is_not_encoded(status):
     """101 is reserved: what follows it would not be HTTP."""

@@ -358,6 +358,25 @@ def test_a_body_may_end_while_its_last_byte_waits():
     assert pair.at_agent() == [DataReceived(1, b"all", is_ended=True)]
 
 
+def test_a_body_may_be_empty():
+    """An end is sent even where no byte ever was."""
+    pair = Pair()
+    stream = pair.open()
+
+    pair.relay.send_data(stream, b"", is_ended=True)
+
+    assert pair.at_agent() == [DataReceived(1, b"", is_ended=True)]
+
+
+def test_a_request_that_ended_at_its_head_has_no_body():
+    """Nothing may follow the END flag."""
+    pair = Pair()
+    stream = pair.open(is_ended=True)
+
+    with pytest.raises(LocalError, match="at DONE"):
+        pair.relay.send_data(stream, b"more")
+
+
 def test_interim_heads_come_before_the_final_one():
     """As many as the upstream sends."""
     pair = Pair()
