@@ -1,0 +1,29 @@
+"""
+A FastAPI app with webhooks in it.
+
+    STRIPE_WEBHOOK_SECRET=whsec_... uvicorn --app-dir examples fastapi_app:app --port 3000
+"""
+
+import os
+
+from fastapi import FastAPI
+
+from hookloop import Event, Hooks
+
+hooks = Hooks(secrets=os.environ["STRIPE_WEBHOOK_SECRET"])
+customers: dict[str, str] = {}
+
+
+@hooks.on("customer.created", "customer.updated")
+async def remember(event: Event) -> None:
+    customer = event.data["object"]
+    customers[customer["id"]] = customer["name"]
+
+
+app = FastAPI()
+app.include_router(hooks.fastapi_router(), prefix="/webhooks/stripe")
+
+
+@app.get("/customers/{customer_id}")
+async def customer_name(customer_id: str) -> dict[str, str | None]:
+    return {"name": customers.get(customer_id)}
