@@ -11,15 +11,15 @@ from random import SystemRandom
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
-from hookloop.errors import ConfigError
 from hookloop.ids import RandomSource
 
+from .address import base_address, bound_socket
 from .api import Api, ApiAnswer, ApiRequest
 from .catalogue import installed_catalogue
 from .client import AiohttpTransport
@@ -32,8 +32,6 @@ from .worker import DeliveryWorker, WorkerStatistics
 __all__ = ["BODY_BYTES_MAX", "Sandbox", "SandboxStatistics", "running_sandbox"]
 
 BODY_BYTES_MAX = 1024 * 1024  # All of Stripe's text limits in one request are a tenth of it.
-
-BACKLOG = 1024  # Connections not yet accepted; a test suite may open hundreds at once.
 
 SHUTDOWN_SECONDS = 0.5  # For a client that is still sending; answers take under a millisecond.
 
@@ -93,7 +91,7 @@ async def running_sandbox(
     clock = clock or SystemClock()
     catalogue = installed_catalogue()
     failure: Exception | None = None
-    with _listening(config) as listener:
+    with bound_socket(config.host, config.port) as bound:
         async with (
             AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as transport,
             asyncio.TaskGroup() as group,
@@ -104,10 +102,10 @@ async def running_sandbox(
             app = ApiApp(api, accounts, worker, clock, requests)
             server = _server(app)
             delivering = group.create_task(worker.run())
-            group.create_task(server.serve(sockets=[listener]))
+            group.create_task(server.serve(sockets=[bound]))
             await server.listening.wait()
             try:
-                yield Sandbox(_address(listener), app, worker)
+                yield Sandbox(base_address(bound), app, worker)
             except Exception as error:
                 failure = error  # raised again below, where the group cannot wrap it
             finally:
@@ -139,7 +137,10 @@ class ApiApp:
         """Answer one request; other scopes (WebSocket) have no endpoint here."""
         if scope["type"] != "http":
             return
-        body = await _body(receive)
+        try:
+            body = await _body(receive)
+        except ClientDisconnect:
+            return  # half a request is none
         started = self._clock.monotonic()
         path = scope["raw_path"].decode("latin-1")
         answer = self._answer(scope, path, body)
@@ -210,31 +211,18 @@ async def _about(_request: Request) -> JSONResponse:
     return JSONResponse({"name": "hookloop sandbox", "version": version("hookloop")})
 
 
-@contextlib.contextmanager
-def _listening(config: SandboxConfig) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        listener = socket.create_server((config.host, config.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"the sandbox cannot listen on {config.host} port {config.port}: {error.strerror}. "
-            "Stop what uses it, or choose another with --port (0 takes a free one)."
-        ) from None
-    with listener:
-        yield listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None where it is larger than `BODY_BYTES_MAX`."""
+    """
+    Return the whole body, or None where it is larger than `BODY_BYTES_MAX`.
+
+    Raises `ClientDisconnect` where it breaks off.
+    """
     parts = []
     size = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
         if size > BODY_BYTES_MAX:

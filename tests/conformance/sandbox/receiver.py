@@ -30,6 +30,7 @@ class Receiver:
         self.statuses: list[int] = []
         """The next answers; 200 once there are none."""
         self.headers: dict[str, str] = {}
+        self.text = "so it is"
         self.gate = asyncio.Event()
         """Nothing is answered while it is not set."""
         self.gate.set()
@@ -63,7 +64,7 @@ class Receiver:
             self._changed.notify_all()
         await self.gate.wait()
         status = self.statuses.pop(0) if self.statuses else 200
-        return web.Response(status=status, text="so it is", headers=self.headers)
+        return web.Response(status=status, text=self.text, headers=self.headers)
 
 
 class Watcher:
