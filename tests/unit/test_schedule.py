@@ -51,3 +51,8 @@ def test_impossible_waits_are_refused(waits):
     """A schedule is checked when it is made, not when it is first needed."""
     with pytest.raises(ConfigError, match="retry schedule"):
         RetrySchedule(waits)
+
+
+def test_a_schedule_without_waits_is_a_single_attempt():
+    """And a failed one is final."""
+    assert RetrySchedule(()).next_attempt(attempts=1, ended=0.0) is None

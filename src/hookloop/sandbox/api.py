@@ -15,7 +15,7 @@ from .arguments import Arguments, read_arguments
 from .authentication import AccountKey, authenticate
 from .catalogue import Catalogue
 from .delivery import Delivery, DeliveryState
-from .errors import ApiError
+from .errors import ApiError, not_simulated
 from .expansion import expanded
 from .idempotency import SavedAnswer, check_key, fingerprint, replay
 from .operation import Operation
@@ -28,6 +28,9 @@ from .transaction import Transaction
 __all__ = ["Accounts", "Api", "ApiAnswer", "ApiRequest"]
 
 FORM = "application/x-www-form-urlencoded"
+
+CONNECT_HEADERS = ("stripe-account", "stripe-context")
+"""They name another account to act on; to act on the caller's own instead would be wrong."""
 
 # What Stripe sends with every answer. Strict-Transport-Security is left out on
 # purpose: RFC 6797 section 7.2 forbids it on plain HTTP.
@@ -132,6 +135,9 @@ class Api:
         now: float,
     ) -> _Result:
         operation, names = self._routes.match(request.method, request.path)
+        for header in CONNECT_HEADERS:
+            if header in request.headers:
+                raise not_simulated(f"connected accounts (the {header} header)")
         params = _params(request)
         key = _idempotency_key(request)
         if key is not None and (saved := store.saved_answer(key)) is not None:

@@ -145,10 +145,11 @@ class ApiApp:
         path = scope["raw_path"].decode("latin-1")
         answer = self._answer(scope, path, body)
         self.requests += 1
-        await _send(send, answer)
-        # After the answer: a client that has it may ask for what its events refer to.
+        # Before the answer, which may not get through: what was done is owed all the same.
+        # The attempts begin once this task yields, when the answer is on its way.
         if answer.store is not None and answer.owed:
             self._worker.owe(answer.store, answer.owed)
+        await _send(send, answer)
         self._observer.request_answered(
             RequestAnswered(
                 scope["method"],

@@ -142,6 +142,20 @@ async def test_a_failed_attempt_is_made_again_when_it_is_due(client_of, clock: M
     assert times == ["t=1800000000", "t=1800000300", "t=1800002100"]
 
 
+async def test_retries_come_by_themselves(client_of):
+    """On a clock that runs, nobody has to wake the sandbox."""
+    watcher = Watcher()
+    config = replace(ANY_PORT, retry_schedule=RetrySchedule((0.01, 0.01)))
+    async with running_sandbox(config, observer=watcher) as sandbox, Receiver() as receiver:
+        receiver.statuses = [500, 500]
+        client = client_of(sandbox.url)
+        await register(client, receiver.url())
+        await new_customer(client)
+        await watcher.wait_ended(3)
+
+    assert [attempt.status for attempt in watcher.ended] == [500, 500, 200]
+
+
 async def test_attempts_end_with_the_schedule(client_of, clock: ManualClock):
     """After the last failure nothing is scheduled, and the event stays undelivered."""
     watcher = Watcher()

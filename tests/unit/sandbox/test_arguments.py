@@ -25,6 +25,7 @@ FIELDS = {
     "tags": ListOf(Text(unsettable=False), items_max=2),
     "notes": ListOf(Text(), items_max=2, unsettable=True),
     "address": Hash({"city": Text(), "zip": Text(required=True)}),
+    "spot": Hash({"x": Integer()}, unsettable=False),
     "metadata": MetadataField(),
     "test_clock": Unsimulated(),
 }
@@ -80,6 +81,7 @@ def test_params_become_typed_values(params, arguments):
         ({"tags": ["a", {"b": "c"}]}, None, "tags[1]", "Invalid string"),
         ({"tags": ["a", "b", "c"]}, None, "tags", "maximum 2"),
         ({"address": "Rome"}, None, "address", "Invalid object"),
+        ({"spot": ""}, "parameter_invalid_empty", "spot", "empty string"),
         ({"metadata": "x"}, None, "metadata", "Invalid object"),
     ],
 )

@@ -66,6 +66,15 @@ def test_what_is_not_simulated_says_so(call, method, path):
     assert answer.headers["Stripe-Should-Retry"] == "false"
 
 
+@pytest.mark.parametrize("header", ["stripe-account", "stripe-context"])
+def test_nobody_acts_on_the_wrong_account(call, header):
+    """A header that names a connected account is refused, not passed over."""
+    answer = call("POST", CUSTOMERS, headers={header: "acct_1"})
+
+    assert answer.status == 501
+    assert call("GET", CUSTOMERS).body["data"] == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
