@@ -32,8 +32,9 @@ FORM = "application/x-www-form-urlencoded"
 CONNECT_HEADERS = ("stripe-account", "stripe-context")
 """They name another account to act on; to act on the caller's own instead would be wrong."""
 
-# What Stripe sends with every answer. Strict-Transport-Security is left out on
-# purpose: RFC 6797 section 7.2 forbids it on plain HTTP.
+# What Stripe sends with every answer. Preflights (OPTIONS) are refused like any request
+# without a key: no web page a developer visits may drive the sandbox on their machine.
+# Strict-Transport-Security is left out: RFC 6797 section 7.2 forbids it on plain HTTP.
 HEADERS = (
     ("Content-Type", "application/json"),
     ("Cache-Control", "no-cache, no-store"),
@@ -111,7 +112,7 @@ class Api:
             account = authenticate(request.headers.get("authorization"))
             store = self._accounts.store_of(account)
             version = self._catalogue.requested_version(request.headers.get("stripe-version"))
-            result = self._result(request, request_id, account, store, version, now)
+            result = self._result(request, request_id, account, store, now)
         except ApiError as error:
             result = _failed(error, request_id)
         headers = [*HEADERS, ("Request-Id", request_id), ("Stripe-Version", version)]
@@ -131,7 +132,6 @@ class Api:
         request_id: str,
         account: AccountKey,
         store: Store,
-        version: str,
         now: float,
     ) -> _Result:
         operation, names = self._routes.match(request.method, request.path)
@@ -144,7 +144,7 @@ class Api:
             return _replayed(replay(saved, path=request.path, params=params))
         arguments = read_arguments(operation.fields, params)
         transaction = Transaction(
-            account, store, self._catalogue, now, self._random, request_id, key, version
+            account, store, self._catalogue, now, self._random, request_id, key
         )
         result = _executed(operation, transaction, arguments, names)
         changes = transaction.changes

@@ -35,7 +35,6 @@ class Transaction:
     random: RandomSource
     request_id: str
     idempotency_key: str | None
-    api_version: str
     changes: Changes = field(default_factory=Changes)
 
     # Ids and time

@@ -33,6 +33,13 @@ def test_a_request_without_a_key_is_refused(call):
     assert answer.error["type"] == "invalid_request_error"
 
 
+def test_a_web_page_is_given_no_way_in(call):
+    """A browser asks before it sends a key to another origin, and is refused."""
+    answer = call("OPTIONS", CUSTOMERS, headers={"authorization": "", "origin": "http://evil.test"})
+
+    assert answer.status == 401
+
+
 def test_the_number_of_accounts_is_bounded(call, monkeypatch):
     """A loop that makes up keys ends in a rate limit, not in swap."""
     monkeypatch.setattr("hookloop.sandbox.memory.ACCOUNTS_MAX", 1)

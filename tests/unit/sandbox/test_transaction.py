@@ -20,7 +20,6 @@ def transaction(catalogue) -> Transaction:
         random=Random(7),
         request_id="req_1",
         idempotency_key=None,
-        api_version=catalogue.api_version,
     )
 
 
