@@ -100,7 +100,6 @@ class Agent:
         self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
         self._up = asyncio.Event()
-        self._idle = asyncio.Event()
         self._exchanges = 0
         self._sessions = 0
         self._latency: float | None = None
@@ -134,11 +133,10 @@ class Agent:
             return
         self._session.go_away("shutdown", "the agent is leaving")
         self._carrier.flush_soon()
-        self._check_idle()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._idle.wait()
-        except TimeoutError:
+        if self._lost is not None:
+            # The relay closes once the open streams have ended (SPEC.md section 5).
+            await asyncio.wait({self._lost}, timeout=CLOSE_SECONDS)
+        if self._forwards:
             logger.info("left with exchanges open count=%d", len(self._forwards))
 
     def statistics(self) -> AgentStatistics:
@@ -250,7 +248,6 @@ class Agent:
             self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
             return
         self._forwards[request.stream] = forward
-        self._idle.clear()
         connection = self._pool.take()
         if connection is not None:
             forward.connected(connection, response_seconds=self.config.response_seconds)
@@ -300,11 +297,6 @@ class Agent:
         self._forwards.pop(stream, None)
         self._exchanges += 1
         self._sink.captured(exchange)
-        self._check_idle()
-
-    def _check_idle(self) -> None:
-        if not self._forwards:
-            self._idle.set()
 
 
 def _why(error: OSError) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hookloop.clock import Clock
-from hookloop.errors import ProtocolError
+from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Exchange, Headers, ResponseHead
 from hookloop.tunnel.wire.events import RequestReceived
 from hookloop.tunnel.wire.messages import ResetCode
@@ -109,6 +109,19 @@ class Forward:
     def upstream_event(self, event: ReaderEvent) -> None:
         if self._is_over:
             return
+        try:
+            self._pass_back(event)
+        except LocalError as error:
+            # llhttp reads more than HTTP allows to be sent: a status 999, a NUL in the reason.
+            why = f"{self._upstream} answered what cannot be passed on: {error}"
+            self._fail(ResetCode.UPSTREAM_BROKEN, why)
+
+    def upstream_writable(self) -> None:
+        self._settle_credit()
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _pass_back(self, event: ReaderEvent) -> None:
         stream = self._request.stream
         match event:
             case InterimRead(head):
@@ -128,11 +141,6 @@ class Forward:
                 self._over(None)
             case BrokenRead(message):
                 self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off: {message}")
-
-    def upstream_writable(self) -> None:
-        self._settle_credit()
-
-    # --- inside -----------------------------------------------------------------------------
 
     def _send(self, frame: Callable[[], tuple[bytes, ...]]) -> None:
         if self._is_over:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from hookloop.clock import Clock
-from hookloop.errors import ProtocolError
+from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import CaptureSink, Exchange, Headers, RequestHead, ResponseHead
 from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
@@ -38,6 +38,7 @@ logger = logging.getLogger("hookloop.relay")
 
 DRAIN_BYTES_MAX = 256 * 1024  # of a body nobody wants: so much is read, or the caller is cut off
 LINGER_SECONDS = 1.0  # so that a caller still sending reads our answer before the connection ends
+STALL_SECONDS_MAX = 60.0  # for a caller to take any of its answer: what it holds up is shared
 WRITE_BUFFER_BYTES = 64 * 1024  # of an answer; above it the agent gets no more credit
 _NEVER = float("inf")
 
@@ -113,6 +114,7 @@ class Downstream(asyncio.Protocol):
         self._is_full = False
         self._unconsumed = 0
         self._deadline = _NEVER
+        self._stall_deadline = _NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
 
@@ -152,9 +154,11 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_full = True
+        self._stall_deadline = self._front.clock.monotonic() + STALL_SECONDS_MAX
 
     def resume_writing(self) -> None:
         self._is_full = False
+        self._stall_deadline = _NEVER
         self._settle_credit()
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -237,7 +241,13 @@ class Downstream(asyncio.Protocol):
         exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme="http")
         exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
         request = Request(route.tunnel, self._remote, exchange.request)
-        stream = route.link.open_stream(request, self, is_ended=not admitted.has_body)
+        try:
+            stream = route.link.open_stream(request, self, is_ended=not admitted.has_body)
+        except LocalError:
+            # llhttp lets through what the wire does not carry; it came from the caller.
+            message = "the request head has a field that is not valid HTTP"
+            self._answer(exchange, Refusal(400, "bad_request", message))
+            return
         if stream is None:
             message = "the agent is serving as many exchanges at once as it takes"
             self._answer(exchange, Refusal(503, "overloaded", message, retry_after=1))
@@ -265,7 +275,11 @@ class Downstream(asyncio.Protocol):
         if exchange.is_response_ended:
             self._finish(exchange)
         elif exchange.has_body and exchange.link is not None and exchange.stream is not None:
-            exchange.link.end_stream(exchange.stream, trailers)
+            try:
+                exchange.link.end_stream(exchange.stream, trailers)
+            except LocalError:
+                message = "the trailers have a field that is not valid HTTP"
+                self._unreadable(Refusal(400, "bad_request", message))
 
     def _unreadable(self, refusal: Refusal) -> None:
         """What came is not HTTP: answer if nothing was answered yet, and close."""
@@ -468,8 +482,11 @@ class Downstream(asyncio.Protocol):
 
     def _watch(self) -> None:
         """One timer a connection: it looks whether the deadline has moved, then looks again."""
-        left = self._deadline - self._front.clock.monotonic()
-        if left <= 0:
+        now = self._front.clock.monotonic()
+        left = min(self._deadline, self._stall_deadline) - now
+        if self._stall_deadline <= now:
+            self.abort()
+        elif left <= 0:
             self._too_slow()
         if self._transport is not None:
             wait = min(max(left, 0.05), self._front.config.head_seconds)

@@ -28,9 +28,10 @@ __all__ = ["Relay", "RelayStatistics", "running_relay"]
 
 logger = logging.getLogger("hookloop.relay")
 
-# What an agent may have on its way to us: of one answer, and of all together.
+# What an agent may have on its way to us: of one answer, and of all together. Sixty-four callers
+# that stop reading fill the second; downstream.py lets none of them do so for long.
 STREAM_CREDIT = 256 * 1024
-SESSION_CREDIT = 4 * 1024 * 1024
+SESSION_CREDIT = 16 * 1024 * 1024
 STREAMS_MAX = 1  # agents open none
 AGENTS_MAX = 10_000  # sessions; each costs some tens of KB
 BACKLOG = 1024  # connections the kernel holds while we are busy

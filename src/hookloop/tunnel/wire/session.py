@@ -211,7 +211,6 @@ class Session:
         Raises `ProtocolError` when the other side breaks the contract. What
         came before the broken frame in the same *data* is lost with the session.
         """
-        self._heartbeat.heard(now)
         events = []
         try:
             for frame in self._decoder.receive_data(data):
@@ -221,6 +220,8 @@ class Session:
         except ProtocolError as error:
             self.go_away("protocol_error", str(error))
             raise
+        if self.peer is not None:  # one that never says HELLO is never heard
+            self._heartbeat.heard(now)
         return events
 
     def data_to_send(self, most: int = 4 * DATA_PIECE_BYTES) -> list[bytes | memoryview]:

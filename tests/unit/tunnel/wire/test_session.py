@@ -1049,3 +1049,14 @@ def test_statistics_count_what_is_there():
     assert statistics.streams_open == statistics.streams_opened == 2
     assert statistics.bytes_queued == 4
     assert statistics.control_bytes_queued == len(REQUEST.encode()) + 9
+
+
+def test_a_side_that_never_says_hello_is_dropped_however_much_it_sends():
+    """Frames of unknown types are ignored, and do not keep a session without HELLO alive."""
+    session = Session(Role.RELAY, RELAY_HELLO, now=0.0)
+    unknown = b"\x00\x00\x00\x7f\x00\x00\x00\x00\x00"
+
+    for second in range(25):
+        session.receive_data(unknown, now=float(second))
+
+    assert session.handle_timeout(25.0) == [PeerSilent(25.0)]
