@@ -27,23 +27,20 @@ def attempt(**values) -> AttemptEnded:
     return AttemptEnded(**{**defaults, **values})
 
 
+WHAT = "customer.updated -> http://localhost:3000/hook evt_1 attempt"
+
+
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({}, "200 customer.updated -> http://localhost:3000/hook evt_1 attempt 1 12.5 ms"),
+        ({}, f"200 {WHAT} 1 12.5 ms"),
         (
             {"status": 500, "delivered": False, "retry_seconds": 300.0},
-            (
-                "500 customer.updated -> http://localhost:3000/hook evt_1 attempt 1 12.5 ms; "
-                "next in 5 min"
-            ),
+            f"500 {WHAT} 1 12.5 ms; next in 5 min",
         ),
         (
             {"status": None, "error": "no answer within 30 s", "delivered": False, "number": 4},
-            (
-                "no answer within 30 s customer.updated -> http://localhost:3000/hook evt_1 attempt 4 "
-                "12.5 ms; that was the last one"
-            ),
+            f"no answer within 30 s {WHAT} 4 12.5 ms; that was the last one",
         ),
     ],
 )
