@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 COMMAND = [sys.executable, "-m", "hookloop", "sandbox"]
@@ -30,15 +29,12 @@ def test_it_tells_its_address_logs_requests_and_ends_at_once():
         with urllib.request.urlopen(request, timeout=SECONDS_MAX) as response:
             assert json.load(response)["data"] == []
         line = json.loads(process.stdout.readline())
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS_MAX)
-        took = time.monotonic() - began
 
     assert (line["event"], line["status"], line["path"]) == ("request", 200, "/v1/customers")
-    assert process.returncode in (0, 130)  # ended as asked, or as shells call that
+    assert process.returncode == 0  # ended as asked
     assert errors == ""
-    assert took < 1.0
 
 
 def test_a_port_in_use_is_told_in_one_sentence():

@@ -12,12 +12,14 @@ from hookloop.errors import ConfigError, HookloopError
 
 __all__ = ["run"]
 
-INTERRUPTED = 130  # what shells give a program that Ctrl+C ended
+INTERRUPTED = 130  # what shells give a program that a second, impatient Ctrl+C ended
 
 
 def run(main: Coroutine[Any, Any, int | None]) -> None:
     """
     Run *main* and exit with what it returns.
+
+    Ctrl+C and SIGTERM are how a long-running command is meant to end, so they exit 0.
 
     A hookloop error ends the command with one sentence instead of a traceback:
     code 2 where the user's settings are at fault, 1 otherwise.
@@ -34,7 +36,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
 
 
 async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
-    """SIGTERM ends a command as Ctrl+C does: its with-blocks close what they opened."""
+    """SIGTERM cancels as Ctrl+C does: with-blocks close what they opened."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # a coroutine that runs has one
     if sys.platform != "win32":

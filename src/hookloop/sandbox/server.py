@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from random import SystemRandom
 
 import uvicorn
@@ -18,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.ids import RandomSource
+from hookloop.version import __version__
 
 from .address import base_address, bound_socket
 from .api import Api, ApiAnswer, ApiRequest
@@ -209,7 +209,7 @@ def _server(app: ApiApp) -> _Server:
 
 
 async def _about(_request: Request) -> JSONResponse:
-    return JSONResponse({"name": "hookloop sandbox", "version": version("hookloop")})
+    return JSONResponse({"name": "hookloop sandbox", "version": __version__})
 
 
 async def _body(receive: Receive) -> bytes | None:
