@@ -13,16 +13,22 @@ sandbox are behind ``hookloop[standard]`` and the ``hookloop`` command.
 """
 
 from .errors import ConfigError, HookloopError, RemoteError, SignatureError
-from .events import Event, Hooks, Result
+from .events import Drop, Event, Handlers, Hooks, ProviderHooks, Reject, Reply, Result, Retry
 from .version import __version__
 
 __all__ = [
     "ConfigError",
+    "Drop",
     "Event",
+    "Handlers",
     "HookloopError",
     "Hooks",
+    "ProviderHooks",
+    "Reject",
     "RemoteError",
+    "Reply",
     "Result",
+    "Retry",
     "SignatureError",
     "__version__",
 ]

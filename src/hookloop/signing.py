@@ -18,6 +18,7 @@ from .errors import SignatureError
 __all__ = [
     "HEADER_BYTES_MAX",
     "TOLERANCE_SECONDS",
+    "check_age",
     "sign_stripe",
     "stripe_signature_header",
     "verify_stripe",
@@ -72,7 +73,7 @@ def verify_stripe(
             "no v1 signature matches any of our secrets: either the secret belongs to another "
             "endpoint, or the body was changed on the way",
         )
-    _check_age(int(signed_at), now, tolerance)
+    check_age(int(signed_at), now, tolerance)
     return match
 
 
@@ -109,7 +110,8 @@ def _digest(payload: bytes, key: bytes, signed_at: bytes) -> str:
     return hmac.digest(key, b"%b.%b" % (signed_at, payload), hashlib.sha256).hex()
 
 
-def _check_age(signed_at: int, now: float, tolerance: float) -> None:
+def check_age(signed_at: int, now: float, tolerance: float) -> None:
+    """Raise `SignatureError` where *signed_at* is over *tolerance* seconds off *now*, both ways."""
     age = now - signed_at
     if age > tolerance:
         raise SignatureError(

@@ -1,10 +1,14 @@
 """The ASGI face: for uvicorn and its kin, and for mounting in Starlette or FastAPI."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .receive import Rejected, judge_head, too_large
+
 if TYPE_CHECKING:
-    from .hooks import Hooks, Result
+    from .receiver import Receiver
+    from .result import Result
 
 __all__ = ["AsgiFace"]
 
@@ -21,57 +25,73 @@ class AsgiFace:
     application and a path with or without a slash at its end is answered, never redirected.
     """
 
-    def __init__(self, hooks: "Hooks") -> None:
-        self._hooks = hooks
+    def __init__(self, receiver: "Receiver") -> None:
+        self._receiver = receiver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            body = await self._read(scope, receive)
+            if isinstance(body, Rejected):
+                # What is left of the body would be taken for the next request; HTTP/2 has
+                # no such trouble and forbids the header.
+                closes = scope.get("http_version", "1.1").startswith("1")
+                await _answer(send, self._receiver.refuse(body), closes=closes)
+            elif body is not None:
+                await _answer(send, await self._result(scope, body), closes=False)
+        elif scope["type"] == "lifespan":
             await _live(receive, send)
-        elif scope["type"] == "http":
-            await _answer(send, *await self._result(scope, receive))
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
 
-    async def _result(self, scope: Scope, receive: Receive) -> "tuple[Result, bool]":
-        """Return the result and whether the request's body was read to its end."""
-        from .hooks import Result
-
-        if scope["method"] != "POST":
-            allow = (("Allow", "POST"), ("Content-Type", "application/json"))
-            return Result(405, "method_not_allowed", allow), False
-        body = await _read_body(scope, receive, self._hooks.body_bytes_max)
-        if body is None:
-            return Result(413, "body_too_large"), False
-        return await self._hooks.areceive(body, scope["headers"]), True
-
-
-async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
-    """Return the body, or None where it is over *most* bytes: then no more of it is read."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > most:
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | Rejected | None:
+        """Return the body, a refusal without reading more, or None where the caller has gone."""
+        most = self._receiver.body_bytes_max
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        refused = judge_head(scope["method"], length, body_bytes_max=most)
+        if refused is not None:
+            return refused
+        message = await receive()
+        if message["type"] != "http.request":
             return None
-    chunks = []
-    size = 0
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            return await _read_rest(body, receive, most)
+        return body if len(body) <= most else too_large(most)
+
+    async def _result(self, scope: Scope, body: bytes) -> "Result":
+        answering = asyncio.ensure_future(
+            self._receiver.areceive(body, scope["headers"], path=scope.get("path", ""))
+        )
+        # A caller that hangs up makes some servers cancel us. Handlers are in the middle of
+        # their work then: they run on, and the sender's next attempt finds the event done.
+        return await asyncio.shield(answering)
+
+
+async def _read_rest(first: bytes, receive: Receive, most: int) -> bytes | Rejected | None:
+    chunks = [first]
+    size = len(first)
     more = True
     while more:
+        if size > most:
+            return too_large(most)
         message = await receive()
-        if message["type"] == "http.disconnect":
-            break
+        if message["type"] != "http.request":
+            return None
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > most:
-            return None
         chunks.append(chunk)
         more = message.get("more_body", False)
-    return b"".join(chunks)
+    return b"".join(chunks) if size <= most else too_large(most)
 
 
-async def _answer(send: Send, result: "Result", is_body_read: bool) -> None:
-    body = result.body
-    headers = [(name.lower().encode(), value.encode()) for name, value in result.headers]
-    headers.append((b"content-length", b"%d" % len(body)))
-    if not is_body_read:
+async def _answer(send: Send, result: "Result", *, closes: bool) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in result.headers]
+    headers.append((b"content-length", b"%d" % len(result.body)))
+    if closes:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": result.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -1,26 +1,65 @@
-"""A received event: a light view of the payload, which stays whole."""
+"""A received event: a light, immutable view of the payload, which stays whole."""
 
+import builtins
 import json
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
-from hookloop.errors import RemoteError
+from hookloop.errors import ConfigError, RemoteError
 
-__all__ = ["Event", "PayloadError", "parse_event"]
+if TYPE_CHECKING:
+    import stripe
+    from typing_extensions import TypeVar
+
+    # The default lets a handler say `Event` where the class does not matter.
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
+
+__all__ = [
+    "PLACEHOLDER_ID",
+    "Event",
+    "PayloadError",
+    "Related",
+    "read_payload",
+    "read_stripe_event",
+]
+
+PLACEHOLDER_ID = "evt_00000000000000"
+"""The id of every event that the dashboard's old "send test webhook" button makes."""
 
 
 class PayloadError(RemoteError):
     """A signed body that is no event: nothing can be dispatched from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """
-    What Stripe says has happened. See https://docs.stripe.com/api/events/object.
+class Related:
+    """What a thin event speaks of: it names the object and does not carry it."""
 
-    Fields Stripe adds later are in `payload`. The repr names the event and shows
-    nothing of what is in it, so it is safe to log.
+    __slots__ = ("id", "type", "url")
+
+    def __init__(self, id: str, type: str, url: str) -> None:  # noqa: A002  # Stripe's own names
+        self.id = id
+        self.type = type
+        """Such as ``invoice`` or ``v2.core.account``."""
+        self.url = url
+        """The path to fetch it from, such as ``/v1/invoices/in_...``."""
+
+    def __repr__(self) -> str:
+        return f"<Related {self.type} {self.id}>"
+
+
+class Event(Generic[T_co]):
     """
+    What has happened, as its sender says. See https://docs.stripe.com/api/events/object.
+
+    Fields Stripe adds later are in `payload`. Events can be pickled, compared, and
+    turned to JSON (`to_dict`, `raw`). The repr names the event and shows nothing of
+    what is in it, so it is safe to log.
+    """
+
+    __slots__ = ("_client", "_object", "id", "is_thin", "payload", "raw", "secret_label", "type")
 
     id: str
     """``evt_...``: the same for every delivery of the event."""
@@ -30,15 +69,43 @@ class Event:
     """The whole body, parsed."""
     raw: bytes
     """The whole body as it was signed."""
+    is_thin: bool
+    """Whether it only names its object (`related`): see `fetch`."""
+    secret_label: str | None
+    """The label of the secret that signed it; None where no signature was checked."""
+    _client: Any
+    _object: Any
 
-    def __repr__(self) -> str:
-        return f"<Event {self.id} {self.type}>"
+    def __init__(
+        self,
+        payload: dict[str, Any],
+        raw: bytes,
+        *,
+        id: str,  # noqa: A002  # Stripe's own name
+        type: str,  # noqa: A002  # Stripe's own name
+        is_thin: bool = False,
+        secret_label: str | None = None,
+        client: object = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "payload", payload)
+        put(self, "raw", raw)
+        put(self, "id", id)
+        put(self, "type", type)
+        put(self, "is_thin", is_thin)
+        put(self, "secret_label", secret_label)
+        put(self, "_client", client)
+        put(self, "_object", None)
+
+    # --- fields -----------------------------------------------------------------------------
 
     @property
     def created(self) -> int:
         """When it happened, in Unix seconds; 0 where the event does not say."""
         value = self.payload.get("created")
-        return value if isinstance(value, int) else 0
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return _seconds(value) if isinstance(value, str) else 0
 
     @property
     def livemode(self) -> bool:
@@ -47,23 +114,28 @@ class Event:
 
     @property
     def account(self) -> str | None:
-        """The connected account it comes from, for Connect."""
-        return self.payload.get("account")
+        """The connected account a snapshot event comes from, for Connect."""
+        return _text(self.payload, "account")
+
+    @property
+    def context(self) -> str | None:
+        """The account (or path of accounts) a thin event comes from."""
+        return _text(self.payload, "context")
 
     @property
     def api_version(self) -> str | None:
-        """The API version its object is rendered in."""
-        return self.payload.get("api_version")
+        """The API version its object is rendered in; None for thin events."""
+        return _text(self.payload, "api_version")
 
     @property
     def request_id(self) -> str | None:
-        """The API request that caused it; None where Stripe itself did."""
-        return _member(self.payload, "request").get("id")
+        """The API request that caused it, ``req_...``; None where Stripe itself did."""
+        return _text(self._request(), "id")
 
     @property
     def idempotency_key(self) -> str | None:
         """The key of the API request that caused it."""
-        return _member(self.payload, "request").get("idempotency_key")
+        return _text(self._request(), "idempotency_key")
 
     @property
     def data(self) -> dict[str, Any]:
@@ -75,13 +147,133 @@ class Event:
         """What changed, as it was before; empty for events that update nothing."""
         return _member(self.data, "previous_attributes")
 
+    @property
+    def related(self) -> Related | None:
+        """What a thin event is about; None for snapshot events, and where it names nothing."""
+        named = _member(self.payload, "related_object")
+        fields = (_text(named, "id"), _text(named, "type"), _text(named, "url"))
+        return Related(*cast("tuple[str, str, str]", fields)) if all(fields) else None
 
-def parse_event(raw: bytes) -> Event:
+    @property
+    def twin_id(self) -> str | None:
+        """For a thin event that repeats a snapshot event: the snapshot event's id."""
+        return _text(self.payload, "snapshot_event")
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether the dashboard's test button made it: all such events share one id."""
+        return self.id == PLACEHOLDER_ID
+
+    @property
+    def key(self) -> tuple[str | None, bool, str]:
+        """What is equal for all deliveries of one fact, twins included: for telling duplicates."""
+        return (self.account or self.context, self.livemode, self.twin_id or self.id)
+
+    def _request(self) -> dict[str, Any]:
+        # A thin event says {"reason": {"request": {...}}}. API versions before 2017-05-25 give
+        # the request's id alone.
+        request = self.payload.get("request", _member(self.payload, "reason").get("request"))
+        if isinstance(request, str):
+            return {"id": request}
+        return request if isinstance(request, dict) else {}
+
+    # --- the stripe package -------------------------------------------------------------------
+
+    @property
+    def object(self) -> T_co:
+        """
+        The object as the `stripe` package's own class, built when it is first asked for.
+
+        Raises `ConfigError` for a thin event, which carries none: see `fetch`.
+        """
+        if self._object is None:
+            from .objects import build_object
+
+            object.__setattr__(self, "_object", build_object(self))
+        return cast("T_co", self._object)
+
+    @property
+    def sdk(self) -> "stripe.Event":
+        """The event as the `stripe` package's own class, built anew at each call."""
+        from .objects import build_event
+
+        return build_event(self)
+
+    def fetch(self, *, client: "stripe.StripeClient | None" = None) -> T_co:
+        """
+        Return the object as it is now, by a request to the API.
+
+        *client* defaults to that of the `Hooks`, or to ``stripe.api_key``. Raises what the
+        `stripe` package raises; `ConfigError` where the event names no object.
+        """
+        from .objects import fetch_object
+
+        return cast("T_co", fetch_object(self, client or self._client))
+
+    async def afetch(self, *, client: "stripe.StripeClient | None" = None) -> T_co:
+        """Do what `fetch` does, without blocking the event loop."""
+        from .objects import afetch_object
+
+        return cast("T_co", await afetch_object(self, client or self._client))
+
+    # --- as a plain value ---------------------------------------------------------------------
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field of the payload by its name."""
+        return self.payload.get(name, default)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.payload[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the payload: plain dicts, lists and strings, fit for `json.dumps`."""
+        return self.payload
+
+    def __repr__(self) -> str:
+        return f"<Event {self.id} {self.type}>"
+
+    def __eq__(self, other: builtins.object) -> bool:
+        if not isinstance(other, Event):
+            return NotImplemented
+        return (self.id, self.payload) == (other.id, other.payload)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __setattr__(self, name: str, _value: Any) -> None:
+        raise AttributeError(f"an event is a fact: its {name} cannot be set")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The client holds a key, and the built object can be built again: neither travels.
+        state = (self.payload, self.raw, self.id, self.type, self.is_thin, self.secret_label)
+        return _revive, state
+
+
+def read_stripe_event(
+    raw: bytes, payload: dict[str, Any], *, secret_label: str | None = None, client: object = None
+) -> "Event[Any]":
+    """Read a snapshot or thin event. Raises `PayloadError` where *payload* has no id and type."""
+    id_, type_ = payload.get("id"), payload.get("type")
+    if not (isinstance(id_, str) and id_ and isinstance(type_, str) and type_):
+        raise PayloadError("the body has no id and type, so it is not an event")
+    is_thin = payload.get("object") == "v2.core.event"
+    return Event(
+        payload,
+        raw,
+        id=id_,
+        type=type_,
+        is_thin=is_thin,
+        secret_label=secret_label,
+        client=client,
+    )
+
+
+def read_payload(raw: bytes) -> dict[str, Any]:
     """
-    Read an event from a verified body.
+    Return the JSON object *raw* is.
 
-    Raises `PayloadError` for anything but a JSON object with an ``id`` and a
-    ``type``; whatever the bytes, nothing else is raised.
+    Raises `PayloadError` for anything else (text that is no JSON, other types, NaN,
+    nesting deeper than Python's own limit); whatever the bytes, nothing else is raised.
     """
     try:
         payload = json.loads(raw, parse_constant=_refuse_constant)
@@ -89,15 +281,41 @@ def parse_event(raw: bytes) -> Event:
         raise PayloadError("the body is not JSON") from None
     if not isinstance(payload, dict):
         raise PayloadError("the body is not a JSON object")
-    id_, type_ = payload.get("id"), payload.get("type")
-    if not (isinstance(id_, str) and id_ and isinstance(type_, str) and type_):
-        raise PayloadError("the body has no id and type, so it is not an event")
-    return Event(id=id_, type=type_, payload=payload, raw=raw)
+    return payload
+
+
+def as_event(value: object) -> "Event[Any]":
+    """Return *value*, or raise `ConfigError` where it is no event: for what users hand back."""
+    if isinstance(value, Event):
+        return value
+    raise ConfigError(f"expected an Event or None and was given a {type(value).__name__}")
+
+
+def _revive(
+    payload: dict[str, Any], raw: bytes, id_: str, type_: str, is_thin: bool, label: str | None
+) -> "Event[Any]":
+    return Event(payload, raw, id=id_, type=type_, is_thin=is_thin, secret_label=label)
 
 
 def _member(parent: dict[str, Any], key: str) -> dict[str, Any]:
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _text(parent: dict[str, Any], key: str) -> str | None:
+    value = parent.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _seconds(moment: str) -> int:
+    """Thin events tell the time as ISO 8601; Unix seconds are what everything else compares."""
+    from datetime import UTC, datetime
+
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        return 0
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from .hooks import Hooks
+    from .receiver import Receiver
 
 __all__ = ["router_for"]
 
@@ -14,12 +14,12 @@ __all__ = ["router_for"]
 _METHODS = ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def router_for(hooks: "Hooks") -> APIRouter:
+def router_for(receiver: "Receiver") -> APIRouter:
     """Return a router that answers at its prefix, with and without a slash at the end."""
     router = APIRouter()
 
     async def stripe_webhook(_request: Request) -> Response:
-        return _HandOver(hooks)
+        return _HandOver(receiver)
 
     for path in ("", "/"):
         router.add_api_route(path, stripe_webhook, methods=_METHODS, include_in_schema=False)
@@ -29,9 +29,9 @@ def router_for(hooks: "Hooks") -> APIRouter:
 class _HandOver(Response):
     """A response that lets the ASGI face read the request and answer it."""
 
-    def __init__(self, hooks: "Hooks") -> None:
+    def __init__(self, receiver: "Receiver") -> None:
         super().__init__()
-        self._hooks = hooks
+        self._receiver = receiver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._hooks.asgi(scope, receive, send)
+        await self._receiver.asgi(scope, receive, send)

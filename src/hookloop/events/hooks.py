@@ -1,222 +1,103 @@
 """`Hooks`: the door of the handler library."""
 
-import inspect
-import json
-import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
-from hookloop.clock import Clock, SystemClock
+from hookloop.clock import Clock
 from hookloop.errors import ConfigError
 from hookloop.signing import TOLERANCE_SECONDS
 
-from .event import Event
-from .receive import BODY_BYTES_MAX, Accepted, HeadersLike, Rejected, judge
-from .router import Handler, HandlerFunction, Router
+from .handlers import Handlers
+from .incoming import Incoming
+from .keyring import SecretsLike
+from .providers.stripe import Stripe
+from .receive import BODY_BYTES_MAX, Accepted, Rejected, judge_head
+from .receiver import Receiver, SecretsLookup
+from .recent import RECENT_MAX
+from .retrieve import judge_retrieved, read_id
+from .router import is_async
+from .running import Runner
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    import stripe
 
-    from .asgi import AsgiFace
-
-__all__ = ["ASYNC_HANDLER_SECONDS", "SECRETS_MAX", "Hooks", "Result"]
-
-logger = logging.getLogger("hookloop")
-
-SECRETS_MAX = 16  # each costs an HMAC on every forged request
-ASYNC_HANDLER_SECONDS = 20.0  # Stripe gives up soon after; an answer that late is a retry anyway
-
-FunctionT = TypeVar("FunctionT", bound=HandlerFunction)
+__all__ = ["Hooks"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What to answer the sender."""
-
-    status: int
-    outcome: str
-    """One word for logs and metrics: ``handled``, ``ignored``, ``invalid_signature``, ..."""
-    headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
-
-    @property
-    def body(self) -> bytes:
-        """A short JSON object; it never tells a forger why a signature was refused."""
-        return json.dumps({"outcome": self.outcome}).encode()
-
-
-class Hooks:
+class Hooks(Handlers, Receiver):
     """
-    Handlers and the secrets their events must be signed with.
+    Handlers of Stripe's events, and the secrets the events must be signed with.
 
         hooks = Hooks(secrets="whsec_...")
 
         @hooks.on("customer.updated")
         def renamed(event): ...
 
-    *secrets*: one, or several while one is being rolled. *tolerance*: seconds a
-    signature may be old, or ahead of our clock. Raises `ConfigError` for secrets that
-    cannot work.
+    *secrets*: one; several, the newest first, while one is being rolled or where several
+    endpoints share the URL; a mapping of labels to secrets; or a callable, sync or async,
+    that gets the `Incoming` request and returns any of these, for tenants.
+
+    *tolerance*: seconds a signature may be old, or ahead of our clock. *livemode*: handle
+    only live events (True) or only test events (False); others are answered 200 and ignored.
+    *recent_max*: how many events are remembered, so that a duplicate runs nothing twice; 0
+    for none. *client*: the `stripe.StripeClient` that `Event.fetch` uses.
+
+    *verify* = ``"retrieve"`` takes no signature and believes nothing but the event's id: it
+    asks the API for the event. *retrieve* is then the callable, sync or async, that gets an
+    id and returns the event as a dict, or None where there is none; by default it asks
+    through *client*.
+
+    Raises `ConfigError` for what cannot work.
     """
 
     def __init__(
         self,
-        secrets: str | Iterable[str],
+        secrets: SecretsLike | SecretsLookup = (),
         *,
         tolerance: float = TOLERANCE_SECONDS,
+        livemode: bool | None = None,
+        verify: Literal["signature", "retrieve"] = "signature",
+        retrieve: Callable[[str], Any] | None = None,
+        client: "stripe.StripeClient | None" = None,
         body_bytes_max: int = BODY_BYTES_MAX,
+        recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
     ) -> None:
-        self._secrets = _checked_secrets(secrets)
-        self._tolerance = tolerance
-        self.body_bytes_max = body_bytes_max
-        self._clock = clock or SystemClock()
-        self._router = Router()
-        self._asgi: AsgiFace | None = None
-
-    def __repr__(self) -> str:
-        return f"<Hooks with {len(self._secrets)} secrets>"
-
-    # --- registering ------------------------------------------------------------------------
-
-    def on(self, *types: str) -> Callable[[FunctionT], FunctionT]:
-        """Run the function below for events of these exact *types*."""
-
-        def register(function: FunctionT) -> FunctionT:
-            self._router.add(function, types)
-            return function
-
-        return register
-
-    def on_prefix(self, prefix: str) -> Callable[[FunctionT], FunctionT]:
-        """Run the function below for every type that starts with *prefix*, as in ``customer.``."""
-
-        def register(function: FunctionT) -> FunctionT:
-            self._router.add_prefix(function, prefix)
-            return function
-
-        return register
-
-    def on_any(self, function: FunctionT) -> FunctionT:
-        """Run the function below for every event."""
-        self._router.add_any(function)
-        return function
-
-    # --- receiving --------------------------------------------------------------------------
-
-    def receive(self, body: bytes, headers: HeadersLike) -> Result:
-        """
-        Verify a request, run the handlers of its event, and return what to answer.
-
-        The caller's duty: *body* is the raw body, the very bytes that were signed. All
-        handlers run, whatever the others do; one that raises makes the answer a 500, so
-        that the event is sent again. Async handlers run on a loop of their own.
-        """
-        verdict = self._judge(body, headers)
-        if isinstance(verdict, Rejected):
-            return Result(verdict.status, verdict.outcome)
-        handlers = self._router.handlers_for(verdict.event.type)
-        return _result([self._run(handler, verdict.event) for handler in handlers])
-
-    async def areceive(self, body: bytes, headers: HeadersLike) -> Result:
-        """Do what `receive` does, from async code: sync handlers run in a thread."""
-        verdict = self._judge(body, headers)
-        if isinstance(verdict, Rejected):
-            return Result(verdict.status, verdict.outcome)
-        handlers = self._router.handlers_for(verdict.event.type)
-        return _result([await self._arun(handler, verdict.event) for handler in handlers])
-
-    def _judge(self, body: bytes, headers: HeadersLike) -> Accepted | Rejected:
-        verdict = judge(
-            body,
-            headers,
-            self._secrets,
-            now=self._clock.wall(),
-            tolerance=self._tolerance,
-            body_bytes_max=self.body_bytes_max,
+        if verify not in ("signature", "retrieve"):
+            raise ConfigError(f"verify is {verify!r}: it is 'signature' or 'retrieve'")
+        self._needs_secrets = verify == "signature"
+        super().__init__(
+            secrets,
+            provider=Stripe(client),
+            tolerance=tolerance,
+            livemode=livemode,
+            body_bytes_max=body_bytes_max,
+            recent_max=recent_max,
+            clock=clock,
         )
-        if isinstance(verdict, Rejected):
-            logger.warning("webhook refused status=%d %s", verdict.status, verdict.reason)
-        return verdict
+        self._client = client
+        self._retrieve = retrieve or self._ask_api
+        self._retrieve_is_async = retrieve is not None and is_async(retrieve)
 
-    def _run(self, handler: Handler, event: Event) -> bool:
+    async def _judge(self, request: Incoming, runner: Runner) -> Accepted | Rejected:
+        if self._needs_secrets:
+            return await super()._judge(request, runner)
+        refused = judge_head(request.method, None, body_bytes_max=self.body_bytes_max)
+        id_ = refused or read_id(request, body_bytes_max=self.body_bytes_max)
+        if isinstance(id_, Rejected):
+            return id_
         try:
-            returned = handler.function(event)
-            if inspect.iscoroutine(returned):
-                from .background import run_in_background
-
-                run_in_background(returned, seconds=ASYNC_HANDLER_SECONDS)
+            found = await runner.call(self._retrieve, id_, is_async=self._retrieve_is_async)
         except Exception as error:
-            _log_failure(handler, event, error)
-            return False
-        return True
+            return Rejected(
+                503,
+                "unavailable",
+                "api_down",
+                f"{id_} could not be fetched: {type(error).__name__}",
+            )
+        return judge_retrieved(id_, found, client=self._client)
 
-    async def _arun(self, handler: Handler, event: Event) -> bool:
-        import asyncio
+    def _ask_api(self, id_: str) -> Any:
+        from .objects import retrieve_event
 
-        try:
-            if _is_async(handler.function):
-                async with asyncio.timeout(ASYNC_HANDLER_SECONDS):
-                    await handler.function(event)
-            else:
-                await asyncio.to_thread(handler.function, event)
-        except Exception as error:
-            _log_failure(handler, event, error)
-            return False
-        return True
-
-    # --- faces ------------------------------------------------------------------------------
-
-    @property
-    def asgi(self) -> "AsgiFace":
-        """An ASGI application: run it, mount it, or route to it."""
-        if self._asgi is None:
-            from .asgi import AsgiFace
-
-            self._asgi = AsgiFace(self)
-        return self._asgi
-
-    def fastapi_router(self) -> "APIRouter":
-        """Return a router for ``app.include_router(..., prefix="/webhooks/stripe")``."""
-        from .fastapi import router_for
-
-        return router_for(self)
-
-
-def _checked_secrets(secrets: str | Iterable[str]) -> tuple[str, ...]:
-    given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
-    if not all(isinstance(secret, str) for secret in given):
-        raise ConfigError("a signing secret must be a string")
-    # A newline from a file or a shell is not part of the secret, and hard to see.
-    kept = tuple(secret.strip() for secret in given if secret and secret.strip())
-    if not kept:
-        raise ConfigError(
-            "Hooks needs a signing secret: Stripe shows the endpoint's, whsec_..., in its dashboard"
-        )
-    if len(kept) > SECRETS_MAX:
-        raise ConfigError(f"Hooks takes at most {SECRETS_MAX} secrets, and was given {len(kept)}")
-    if not all(secret.startswith("whsec_") for secret in kept):
-        logger.warning("a signing secret does not start with whsec_: is it one of Stripe's?")
-    return kept
-
-
-def _is_async(function: HandlerFunction) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  # an object with an async __call__
-    )
-
-
-def _result(successes: list[bool]) -> Result:
-    if not successes:
-        return Result(200, "ignored")
-    return Result(200, "handled") if all(successes) else Result(500, "handler_failed")
-
-
-def _log_failure(handler: Handler, event: Event, error: Exception) -> None:
-    logger.error(
-        "handler failed handler=%s event=%s type=%s",
-        handler.name,
-        event.id,
-        event.type,
-        exc_info=error,
-    )
+        return retrieve_event(id_, self._client)

@@ -1,86 +1,127 @@
 """
-All rules about a webhook request, as one pure function: bytes and headers in, a verdict out.
+All rules about a webhook request, as pure functions: a request in, a verdict out.
 
 Verify first, parse after: a body nobody signed is never looked into.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from hookloop.errors import SignatureError
-from hookloop.signing import verify_stripe
 
-from .event import Event, PayloadError, parse_event
+from .event import Event, PayloadError, read_payload
+from .incoming import Incoming, read_length
+from .result import JSON_HEADERS, Result
 
-__all__ = ["BODY_BYTES_MAX", "Accepted", "HeadersLike", "Rejected", "judge"]
+if TYPE_CHECKING:
+    from .providers import Provider
+
+__all__ = ["BODY_BYTES_MAX", "Accepted", "Rejected", "judge", "judge_head"]
 
 BODY_BYTES_MAX = 1024 * 1024  # Stripe's largest events are some hundred KB
 
-HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+_ALLOW_POST = (("Allow", "POST"), *JSON_HEADERS)
 
 
-@dataclass(frozen=True, slots=True)
 class Accepted:
     """Signed by one of our secrets, and an event."""
 
-    event: Event
-    secret: int
-    """The index of the secret that signed it."""
+    __slots__ = ("event", "secret")
+
+    def __init__(self, event: Event[Any], secret: int) -> None:
+        self.event = event
+        self.secret = secret
+        """The index of the secret that signed it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Rejected:
     """Not to be handled. The reason is for logs; the sender only sees the outcome."""
 
-    status: int
-    outcome: str
-    reason: str
+    __slots__ = ("detail", "outcome", "reason", "status")
+
+    def __init__(self, status: int, outcome: str, reason: str, detail: str) -> None:
+        self.status = status
+        self.outcome = outcome
+        self.reason = reason
+        """One of a few fixed words, fit for a metric's label."""
+        self.detail = detail
+        """What happened and what to do, for the log."""
+
+    def result(self) -> Result:
+        """Return what the sender is told."""
+        if self.status == 405:  # the one status that must say what is allowed
+            return Result(self.status, self.outcome, _ALLOW_POST)
+        return Result(self.status, self.outcome)
+
+
+def judge_head(
+    method: str, content_length: str | bytes | None, *, body_bytes_max: int
+) -> Rejected | None:
+    """Refuse what no body can mend, before any of it is read; None where it is worth reading."""
+    if method != "POST":
+        return Rejected(
+            405, "method_not_allowed", "method", f"{method[:20]!r} was sent to a webhook"
+        )
+    length = read_length(content_length)
+    if length is not None and length > body_bytes_max:
+        return too_large(body_bytes_max)
+    return None
+
+
+def too_large(body_bytes_max: int) -> Rejected:
+    """Return the verdict on a body that turns out too large while it is read."""
+    return Rejected(
+        413,
+        "body_too_large",
+        "too_large",
+        f"the body is over {body_bytes_max} bytes; body_bytes_max raises the limit",
+    )
 
 
 def judge(
-    body: bytes,
-    headers: HeadersLike,
+    request: Incoming,
+    provider: "Provider",
     secrets: Sequence[str],
+    labels: Sequence[str],
     *,
     now: float,
     tolerance: float,
     body_bytes_max: int,
 ) -> Accepted | Rejected:
-    """Judge a request; *now* is Unix seconds. Never raises, whatever *body* and *headers* hold."""
+    """Judge a request; *now* is Unix seconds. Never raises, whatever the request holds."""
+    body = request.body
     if len(body) > body_bytes_max:
-        return Rejected(413, "body_too_large", f"the body is over {body_bytes_max} bytes")
-    signature, length = _headers_of_interest(headers)
-    if not body and length not in ("", "0"):
+        return too_large(body_bytes_max)
+    if not body and read_length(request.get("content-length")):
+        return body_unavailable()
+    if not secrets:
         return Rejected(
-            500,
-            "raw_body_unavailable",
-            f"the request announced {length} bytes and its body is empty here: a middleware has "
-            "read it before. Mount the handler outside of what reads bodies, or pass the raw bytes",
+            500, "no_secret", "no_secret", "no signing secret is known for this request"
         )
     try:
-        secret = verify_stripe(body, signature, secrets, now=now, tolerance=tolerance)
-        event = parse_event(body)
+        index = provider.verify(request, secrets, now=now, tolerance=tolerance)
+        event = provider.read(request, read_payload(body), secret_label=labels[index])
     except SignatureError as error:
-        return Rejected(400, "invalid_signature", f"{error.reason}: {error}")
+        return Rejected(400, "invalid_signature", error.reason, str(error))
     except PayloadError as error:
-        return Rejected(400, "invalid_payload", str(error))
-    return Accepted(event, secret)
+        return Rejected(400, "invalid_payload", "not_an_event", str(error))
+    return Accepted(event, index)
 
 
-def _headers_of_interest(headers: HeadersLike) -> tuple[str, str]:
-    """Return Stripe-Signature, several of them joined by commas, and Content-Length."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    signatures = []
-    length = ""
-    for name, value in pairs:
-        lowered = _text(name).lower()
-        if lowered == "stripe-signature":
-            signatures.append(_text(value))
-        elif lowered == "content-length":
-            length = _text(value).strip()
-    return ",".join(signatures), length
+def body_unavailable(cause: str = "") -> Rejected:
+    """Return the verdict on a body that something before us has read away; *cause* names it."""
+    return Rejected(
+        500,
+        "raw_body_unavailable",
+        "raw_body",
+        "the request announced a body and it is empty here: something before the handler has "
+        f"read it. {cause or _ANY_CAUSE}",
+    )
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+_ANY_CAUSE = (
+    "Starlette and FastAPI: a BaseHTTPMiddleware that reads request.stream(); read "
+    "request.body() there instead. Flask: request.stream or request.form before the view; use "
+    "get_data(cache=True). Django: request.POST or request.read() in a middleware; use "
+    "request.body. WSGI: wsgi.input was read."
+)

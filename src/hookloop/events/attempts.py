@@ -1,0 +1,155 @@
+"""
+One event and its handlers: run each, note how it ended, and find the worst.
+
+A handler that fails never stops the others. The answer tells the worst outcome, so that
+whatever is not done comes again.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from .event import Event
+from .log import logger
+from .observer import Observer
+from .outcomes import Drop, Reject, Reply, Retry
+from .result import JSON_HEADERS, Result
+from .router import Handler
+from .running import Runner
+
+__all__ = ["SYNCHRONOUS_SECONDS", "Ended", "combine", "run_handlers"]
+
+SYNCHRONOUS_SECONDS = {"issuing_authorization.request": 1.6}
+"""Types whose sender waits for the answer, and how long ours may take: Stripe allows 2 s."""
+
+RETRY_AFTER_SECONDS_MAX = 86_400.0  # a day; what is larger is a mistake of units
+
+
+class Ended:
+    """How one handler's attempt ended."""
+
+    __slots__ = ("after", "handler", "outcome", "reply")
+
+    def __init__(
+        self,
+        handler: Handler,
+        outcome: str,
+        *,
+        reply: Reply | None = None,
+        after: float | None = None,
+    ) -> None:
+        self.handler = handler
+        self.outcome = outcome
+        """``handled``, ``dropped``, ``rejected``, ``retry`` or ``handler_failed``."""
+        self.reply = reply
+        self.after = after
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it need not run again for this event."""
+        return self.outcome in ("handled", "dropped")
+
+
+_STATUS = {"handler_failed": 500, "retry": 503, "rejected": 422, "dropped": 200, "handled": 200}
+"""From the worst to the best: the worst one is what the sender is told."""
+
+
+async def run_handlers(
+    event: Event[Any], handlers: Sequence[Handler], runner: Runner, observers: Sequence[Observer]
+) -> list[Ended]:
+    """Run all *handlers*, one after the other in their order."""
+    seconds = SYNCHRONOUS_SECONDS.get(event.type)
+    return [
+        await _attempt(event, handler, runner, observers, handler.deadline_seconds or seconds)
+        for handler in _answering_first(handlers)
+    ]
+
+
+def combine(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | None]:
+    """Return the answer for all attempts of *event*, and the reply in it if there is one."""
+    reply = next((one.reply for one in ended if one.reply is not None), None)
+    if reply is not None and any(one.handler.default is not None for one in ended):
+        # Its sender acts on the answer and asks once: a failure of another handler must not
+        # take the answer's place.
+        return reply_result(event, reply), reply
+    worst = _worst(ended)
+    if worst.outcome == "handled" and reply is not None:
+        return reply_result(event, reply), reply
+    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
+    if worst.outcome == "retry" and worst.after is not None:
+        after = min(max(worst.after, 0.0), RETRY_AFTER_SECONDS_MAX)
+        headers = (*JSON_HEADERS, ("Retry-After", str(round(after))))
+    return Result(_STATUS[worst.outcome], worst.outcome, headers), None
+
+
+def reply_result(event: Event[Any], reply: Reply) -> Result:
+    """Return *reply* as a result; Stripe wants the API version of the event named in it."""
+    headers = {"Content-Type": "application/json"}
+    if event.api_version:
+        headers["Stripe-Version"] = event.api_version
+    headers.update(reply.headers)
+    return Result(reply.status, "handled", tuple(headers.items()), reply.body)
+
+
+async def _attempt(
+    event: Event[Any],
+    handler: Handler,
+    runner: Runner,
+    observers: Sequence[Observer],
+    seconds: float | None,
+) -> Ended:
+    try:
+        if not observers:
+            returned = await _call(event, handler, runner, seconds)
+        else:
+            with ExitStack() as stack:
+                for observer in observers:
+                    stack.enter_context(observer.attempt(event, handler.name))
+                returned = await _call(event, handler, runner, seconds)
+    except Exception as error:
+        return _ended_badly(event, handler, error)
+    reply = returned if isinstance(returned, Reply) else handler.default
+    return Ended(handler, "handled", reply=reply)
+
+
+async def _call(
+    event: Event[Any], handler: Handler, runner: Runner, seconds: float | None
+) -> object:
+    returned = await runner.call(
+        handler.function, event, is_async=handler.is_async, seconds=seconds
+    )
+    if isinstance(returned, (Retry, Reject, Drop)):
+        raise returned
+    return returned
+
+
+def _ended_badly(event: Event[Any], handler: Handler, error: Exception) -> Ended:
+    """Tell the log, by ids alone, and turn what was raised into an outcome."""
+    names = {"event_id": event.id, "event_type": event.type, "handler": handler.name}
+    told = (handler.name, event.id, event.type)
+    if isinstance(error, Retry):
+        logger().info("handler asks for a retry handler=%s event=%s type=%s", *told, extra=names)
+        return Ended(handler, "retry", after=error.after, reply=handler.default)
+    if isinstance(error, (Reject, Drop)):
+        outcome = "rejected" if isinstance(error, Reject) else "dropped"
+        line = "event %s handler=%s event=%s type=%s: %s"
+        logger().error(line, outcome, *told, error.reason or "no reason given", extra=names)
+        return Ended(handler, outcome, reply=handler.default)
+    line = "handler failed handler=%s event=%s type=%s"
+    logger().error(line, *told, exc_info=error, extra=names)
+    return Ended(handler, "handler_failed", reply=handler.default)
+
+
+def _answering_first(handlers: Sequence[Handler]) -> Sequence[Handler]:
+    """Put those with a default answer first: a sender that waits must not wait for the others."""
+    if all(handler.default is None for handler in handlers):
+        return handlers
+    return sorted(handlers, key=lambda handler: handler.default is None)
+
+
+def _worst(ended: Sequence[Ended]) -> Ended:
+    for outcome in _STATUS:
+        for one in ended:
+            if one.outcome == outcome:
+                return one
+    raise AssertionError("at least one handler has run")
