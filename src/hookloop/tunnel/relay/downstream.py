@@ -3,11 +3,14 @@ A caller's connection: HTTP/1.1 in, streams out, answers back.
 
 Exchanges of one connection run one after the other. What a caller sends ahead
 (pipelining) waits here, and reading stops until it is its turn: at most what one
-read of the socket brought.
+read of the socket brought. Nor does a new exchange begin while the caller has not
+read the answers before it.
 """
 
 import asyncio
 import logging
+import socket
+import struct
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -19,8 +22,9 @@ from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
 from .config import RelayConfig
-from .http_head import Admitted, RawRequest, admit, with_forwarded
+from .http_head import Admitted, RawRequest, admit, passable_trailers, with_forwarded
 from .link import Link
+from .patience import Patience
 from .refusal import Refusal, refusal_for_reset, render_refusal
 from .request_reader import (
     BodyRead,
@@ -40,7 +44,7 @@ DRAIN_BYTES_MAX = 256 * 1024  # of a body nobody wants: so much is read, or the 
 LINGER_SECONDS = 1.0  # so that a caller still sending reads our answer before the connection ends
 STALL_SECONDS_MAX = 60.0  # for a caller to take any of its answer: what it holds up is shared
 WRITE_BUFFER_BYTES = 64 * 1024  # of an answer; above it the agent gets no more credit
-_NEVER = float("inf")
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Front(Protocol):
     config: RelayConfig
     clock: Clock
     sink: CaptureSink
+    scheme: str
+    """Of the URLs that callers use: ``http`` or ``https``."""
 
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
         """Say where a request goes."""
@@ -112,11 +118,21 @@ class Downstream(asyncio.Protocol):
         self._exchange: _Exchange | None = None
         self._writer = TurnWriter()
         self._is_full = False
+        """The caller does not read as fast as the answer comes."""
+        self._is_held = False
+        """The agent takes no more of the request for now."""
+        self._has_ended = False
+        """The caller sends no more."""
         self._unconsumed = 0
-        self._deadline = _NEVER
-        self._stall_deadline = _NEVER
-        self._timer: asyncio.TimerHandle | None = None
+        self._unread = 0
+        """What waited for a slow reader at the last look: it should become less."""
+        self._patience = Patience(front.clock, self._too_slow)
+        """For what the caller sends."""
+        self._reading = Patience(front.clock, self._stalled)
+        """For the caller to take what waits for it."""
         self._is_closing = False
+        self._has_drained = False
+        """Closing, and nothing waits for the caller any more."""
 
     def close_when_idle(self) -> None:
         """Take no request after the one that is being served."""
@@ -139,8 +155,7 @@ class Downstream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         self._remote = f"{peer[0]}:{peer[1]}"
-        self._wait_at_most(self._front.config.head_seconds)
-        self._watch()
+        self._patience.wait(self._front.config.head_seconds)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_closing:
@@ -149,23 +164,28 @@ class Downstream(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A caller may end its sending side and still read the answer."""
+        self._has_ended = True
         is_waiting = self._exchange is not None and self._exchange.is_request_ended
-        return is_waiting and not self._is_closing
+        return not self._is_closing and (is_waiting or bool(self._ahead))
 
     def pause_writing(self) -> None:
         self._is_full = True
-        self._stall_deadline = self._front.clock.monotonic() + STALL_SECONDS_MAX
+        self._expect_reading()
 
     def resume_writing(self) -> None:
         self._is_full = False
-        self._stall_deadline = _NEVER
         self._settle_credit()
+        if not self._is_closing:
+            self._reading.stop()
+            if self._exchange is None:
+                self._wait_for_request()
+                self._go_on()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._transport = self._writer.transport = None
         self._is_closing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._patience.close()
+        self._reading.close()
         self._settle_credit()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -179,12 +199,16 @@ class Downstream(asyncio.Protocol):
         """Take what was read, up to the end of the request that is being served."""
         while self._ahead and not self._is_closing:
             exchange = self._exchange
-            if exchange is not None and exchange.is_request_ended:
+            if self._is_full if exchange is None else exchange.is_request_ended:
                 self._pause_reading()
                 return
             self._take(self._ahead.popleft())
-        if not self._is_closing and self._exchange is None and self._reader.has_begun_head:
-            self._wait_at_most(self._front.config.head_seconds, extend=False)
+        if self._is_closing:
+            return
+        if not self._is_held:
+            self._resume_reading()
+        if self._exchange is None and self._reader.has_begun_head:
+            self._patience.wait_no_longer(self._front.config.head_seconds)
 
     def _take(self, event: ReaderEvent) -> None:
         match event:
@@ -201,7 +225,8 @@ class Downstream(asyncio.Protocol):
         head = RequestHead(raw.method, raw.target, raw.headers)
         writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=keep_alive)
         exchange = self._exchange = _Exchange(head, writer, self._front.clock.monotonic())
-        self._wait_at_most(self._front.config.idle_seconds)
+        exchange.is_request_ended = after_upgrade is not None  # as HTTP; nothing more is read
+        self._patience.wait(self._front.config.idle_seconds)
         verdict = admit(raw)
         if isinstance(verdict, Refusal):
             writer.keep_alive = False
@@ -214,19 +239,23 @@ class Downstream(asyncio.Protocol):
     def _switch(
         self, exchange: _Exchange, admitted: Admitted, upgrade: RequestHead, rest: bytes
     ) -> None:
-        exchange.is_request_ended = True
         assert self._transport is not None  # noqa: S101  # we are reading from it
-        refusal = self._front.open_session(admitted, upgrade, self._transport, rest)
+        self._writer.flush()
+        refusal: Refusal | None
+        if admitted.has_body:
+            # Nobody agrees on where such a body ends and the new protocol begins.
+            refusal = Refusal(400, "bad_request", "a request with Upgrade has a body here")
+        else:
+            refusal = self._front.open_session(admitted, upgrade, self._transport, rest)
         if refusal is not None:
             self._answer(exchange, refusal)
             return
         # The connection is the session's now, and nothing here may touch it again.
         self._exchange = None
         self._is_closing = True
-        self._deadline = _NEVER
         self._transport = self._writer.transport = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._patience.close()
+        self._reading.close()
         self._front.downstream_lost(self)
 
     def _pass_on(self, exchange: _Exchange, admitted: Admitted) -> None:
@@ -238,7 +267,8 @@ class Downstream(asyncio.Protocol):
             self._answer_page(exchange, route)
             return
         remote_host = self._remote.rpartition(":")[0]
-        exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme="http")
+        scheme = self._front.scheme
+        exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme=scheme)
         exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
         request = Request(route.tunnel, self._remote, exchange.request)
         try:
@@ -257,26 +287,29 @@ class Downstream(asyncio.Protocol):
     def _body(self, data: bytes) -> None:
         exchange = self._exchange
         assert exchange is not None  # noqa: S101  # a body follows its head
-        self._wait_at_most(self._front.config.idle_seconds)
         if exchange.link is None or exchange.stream is None or exchange.is_response_ended:
             exchange.drained_bytes += len(data)
             if exchange.drained_bytes > DRAIN_BYTES_MAX:
                 self._close()
             return
         exchange.request_bytes += len(data)
+        self._patience.wait(self._front.config.idle_seconds)
         if not exchange.link.send_data(exchange.stream, data):
+            self._is_held = True
+            self._patience.stop()  # it is us who wait now, not the caller who is slow
             self._pause_reading()
 
     def _end(self, trailers: Headers) -> None:
         exchange = self._exchange
         assert exchange is not None  # noqa: S101  # an end follows its head
         exchange.is_request_ended = True
-        self._deadline = _NEVER
+        self._is_held = False
+        self._patience.stop()
         if exchange.is_response_ended:
             self._finish(exchange)
         elif exchange.has_body and exchange.link is not None and exchange.stream is not None:
             try:
-                exchange.link.end_stream(exchange.stream, trailers)
+                exchange.link.end_stream(exchange.stream, passable_trailers(trailers))
             except LocalError:
                 message = "the trailers have a field that is not valid HTTP"
                 self._unreadable(Refusal(400, "bad_request", message))
@@ -294,8 +327,11 @@ class Downstream(asyncio.Protocol):
         exchange.writer.keep_alive = False
         if exchange.response is None:
             self._answer(exchange, refusal)
-        elif not exchange.is_response_ended:
-            self.abort()
+        elif exchange.is_response_ended:
+            self._finish(exchange)
+        else:
+            self._capture(exchange, "the caller's request is not valid HTTP/1.1")
+            self._cut(exchange)
 
     # --- link.AnsweredCaller: answers on their way out --------------------------------------
 
@@ -303,9 +339,7 @@ class Downstream(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or exchange.is_response_ended:
             return
-        if head.status == 101:
-            self._give_up(exchange, "the upstream changed protocols without being asked")
-        elif head.status < 200:
+        if head.status < 200:
             self._writer.write(exchange.writer.interim(head))
         else:
             self._final_head(exchange, head, is_ended)
@@ -348,11 +382,12 @@ class Downstream(asyncio.Protocol):
             self._answer(exchange, refusal_for_reset(code, message))
         else:
             self._capture(exchange, message)
-            self._exchange = None
-            self.abort()
+            self._cut(exchange)
 
     def may_send_again(self) -> None:
+        self._is_held = False
         if self._exchange is not None and not self._exchange.is_request_ended:
+            self._patience.wait(self._front.config.idle_seconds)
             self._resume_reading()
 
     # --- the answer ---------------------------------------------------------------------------
@@ -390,25 +425,27 @@ class Downstream(asyncio.Protocol):
 
     def _response_ended(self, exchange: _Exchange) -> None:
         exchange.is_response_ended = True
+        self._is_held = False
         self._settle_credit()
         if exchange.is_request_ended:
             self._finish(exchange)
             return
         # The answer came first: read the rest of the request, within limits, and drop it.
-        self._wait_at_most(LINGER_SECONDS)
+        self._patience.wait(LINGER_SECONDS)
         self._resume_reading()
 
     def _finish(self, exchange: _Exchange) -> None:
         self._exchange = None
         self._capture(exchange, None)
-        if not exchange.writer.keep_alive:
+        if not exchange.writer.keep_alive or (self._has_ended and not self._ahead):
             self._close()
             return
-        self._wait_at_most(self._front.config.idle_seconds)
-        self._resume_reading()
+        self._wait_for_request()
         if self._ahead:
             # Not from here: a caller of a thousand answers at once would nest them.
             self._loop.call_soon(self._go_on)
+        else:
+            self._resume_reading()
 
     def _leave_stream(self, exchange: _Exchange, why: str) -> None:
         if exchange.link is not None and exchange.stream is not None:
@@ -443,15 +480,26 @@ class Downstream(asyncio.Protocol):
             self._unconsumed = 0
 
     def _pause_reading(self) -> None:
-        self._deadline = _NEVER  # it is us who wait now, not the caller who is slow
-        if self._transport is not None:
+        # uvloop, unlike asyncio, raises on a transport that is closing.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            if self._exchange is not None:
-                self._wait_at_most(self._front.config.idle_seconds)
+
+    def _bytes_unread(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def _cut(self, exchange: _Exchange) -> None:
+        """Leave the answer without its end, so that the caller sees that it is cut."""
+        self._exchange = None
+        if not exchange.writer.is_cut_visible and self._transport is not None:
+            sock: socket.socket = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.abort()
+        else:
+            self._close()
 
     def _close(self) -> None:
         """
@@ -465,37 +513,49 @@ class Downstream(asyncio.Protocol):
             return
         self._is_closing = True
         self._writer.flush()
-        transport.resume_reading()
-        if transport.can_write_eof():
-            transport.write_eof()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
-        else:
+        if transport.is_closing():
+            return
+        self._expect_reading()
+        if self._has_ended:
             transport.close()
+            return
+        transport.resume_reading()
+        transport.write_eof()
+        self._patience.wait(LINGER_SECONDS)
 
     # --- deadlines ------------------------------------------------------------------------------
 
-    def _wait_at_most(self, seconds: float, *, extend: bool = True) -> None:
-        deadline = self._front.clock.monotonic() + seconds
-        self._deadline = deadline if extend else min(deadline, self._deadline)
+    def _wait_for_request(self) -> None:
+        config, has_begun = self._front.config, self._reader.has_begun_head
+        self._patience.wait(config.head_seconds if has_begun else config.idle_seconds)
 
-    def _watch(self) -> None:
-        """One timer a connection: it looks whether the deadline has moved, then looks again."""
-        now = self._front.clock.monotonic()
-        left = min(self._deadline, self._stall_deadline) - now
-        if self._stall_deadline <= now:
+    def _expect_reading(self) -> None:
+        """The caller must take some of what waits for it, again and again."""
+        self._unread = self._bytes_unread()
+        self._reading.wait(STALL_SECONDS_MAX)
+
+    def _stalled(self) -> None:
+        if self._bytes_unread() < self._unread:
+            self._expect_reading()  # it is slow, but it reads
+        else:
             self.abort()
-        elif left <= 0:
-            self._too_slow()
-        if self._transport is not None:
-            wait = min(max(left, 0.05), self._front.config.head_seconds)
-            self._timer = self._loop.call_later(wait, self._watch)
+
+    def _linger(self) -> None:
+        """Closing: let the caller read what waits for it, and a moment more."""
+        if self._has_drained:
+            self.abort()
+            return
+        self._has_drained = self._bytes_unread() == 0
+        self._patience.wait(LINGER_SECONDS)
 
     def _too_slow(self) -> None:
         exchange = self._exchange
-        if self._is_closing or (exchange is not None and exchange.is_response_ended):
-            self.abort()
+        if self._is_closing:
+            self._linger()
+        elif exchange is None and self._is_full:
+            pass  # it reads the answers before this wait, or stalls
+        elif exchange is not None and exchange.is_response_ended:
+            self._close()
         elif exchange is not None or self._reader.has_begun_head:
             message = "the request did not come to its end in time"
             self._unreadable(Refusal(408, "request_timeout", message))

@@ -19,6 +19,8 @@ __all__ = [
     "RawRequest",
     "admit",
     "end_to_end",
+    "is_within_limits",
+    "passable_trailers",
     "with_forwarded",
 ]
 
@@ -39,9 +41,24 @@ _HOP_BY_HOP = frozenset(
 )
 # What a Connection field may not take away from the request: its meaning would change.
 _NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
-_FORWARDED = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+_FORWARDED = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
+# RFC 9110 section 6.5.1: fields of framing, routing or credentials, which a recipient may
+# merge into the head long after somebody checked it.
+_NEVER_TRAILERS = frozenset(
+    {
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"host",
+        b"set-cookie",
+        b"trailer",
+    }
 )
+HOST_CHARS_MAX = 253  # RFC 1035 section 2.3.4, as text
+PORT_DIGITS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +111,28 @@ def end_to_end(headers: Headers) -> Headers:
     return tuple(header for header in headers if header[0].lower() not in dropped)
 
 
+def passable_trailers(trailers: Headers) -> Headers:
+    """Drop the fields that must not come after a body."""
+    return tuple(
+        field
+        for field in end_to_end(trailers)
+        if not (field[0].lower() in _NEVER_TRAILERS or _is_forwarded(field[0].lower()))
+    )
+
+
+def is_within_limits(headers: Headers, *, more_bytes: int = 0) -> bool:
+    """Say whether fields, and *more_bytes* beside them, are few and short enough to pass on."""
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    return size + more_bytes <= HEAD_BYTES_MAX and len(headers) <= HEADERS_MAX
+
+
 def with_forwarded(head: RequestHead, *, remote_host: str, scheme: str) -> RequestHead:
     """
     Say where the request came from.
 
     What the caller claims about itself is replaced: a public relay trusts nobody.
     """
-    kept = tuple(header for header in head.headers if header[0].lower() not in _FORWARDED)
+    kept = tuple(header for header in head.headers if not _is_forwarded(header[0].lower()))
     added = (
         (b"X-Forwarded-For", remote_host.encode()),
         (b"X-Forwarded-Proto", scheme.encode()),
@@ -109,11 +141,14 @@ def with_forwarded(head: RequestHead, *, remote_host: str, scheme: str) -> Reque
     return replace(head, headers=kept + added)
 
 
+def _is_forwarded(name: bytes) -> bool:
+    return name.startswith(b"x-forwarded-") or name in _FORWARDED
+
+
 def _check_size(raw: RawRequest) -> Refusal | None:
     if len(raw.target) > TARGET_BYTES_MAX:
         return Refusal(414, "target_too_long", f"the URL is over {TARGET_BYTES_MAX} bytes")
-    size = sum(len(name) + len(value) + 4 for name, value in raw.headers)
-    if size + len(raw.target) > HEAD_BYTES_MAX or len(raw.headers) > HEADERS_MAX:
+    if not is_within_limits(raw.headers, more_bytes=len(raw.target)):
         return Refusal(
             431,
             "head_too_large",
@@ -156,7 +191,9 @@ def _host_name(host: bytes) -> str | None:
     if not colon or host.endswith(b"]"):
         name, port = host.lower(), b""
     name = name.removesuffix(b".")
-    if not name or (port and not port.isdigit()):
+    if not 0 < len(name) <= HOST_CHARS_MAX or len(port) > PORT_DIGITS_MAX:
+        return None
+    if port and not port.isdigit():
         return None
     if any(byte <= 0x20 or byte >= 0x7F or byte in b'@,/\\?#"<>' for byte in name):
         return None

@@ -73,6 +73,11 @@ class Link:
     def streams_open(self) -> int:
         return len(self._callers)
 
+    @property
+    def is_going_away(self) -> bool:
+        """The agent, or we, opened the last stream of this session."""
+        return self._session.is_going_away
+
     def open_stream(
         self, request: Request, caller: AnsweredCaller, *, is_ended: bool
     ) -> int | None:

@@ -59,7 +59,9 @@ class Registry(Generic[LinkT]):
     ) -> Granted[LinkT] | NotGranted:
         """Lead *name*, or a random one, to *link*."""
         self._forget_expired(now)
-        if sum(known == owner for known, _ in self._links.values()) >= TUNNELS_PER_AGENT_MAX:
+        # A name it has already, as one that comes back on a new session, is not one more.
+        others = sum(known == owner for key, (known, _) in self._links.items() if key != name)
+        if others >= TUNNELS_PER_AGENT_MAX:
             return NotGranted(
                 "too_many_tunnels", f"this agent has {TUNNELS_PER_AGENT_MAX} tunnels, the limit"
             )

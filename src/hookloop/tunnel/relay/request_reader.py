@@ -2,7 +2,8 @@
 A caller's bytes as requests: a sans-I/O reader over httptools (llhttp).
 
 Reading and judging are apart: this says what came, `http_head` says what to think
-of it. httptools has no limit on a head's size, so the limit is kept here.
+of it. httptools has no limit on the size of a head, of trailers or of a chunk's
+extensions, so the limit is kept here.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import httptools
 
 from hookloop.exchange import Headers
 
-from .http_head import HEAD_BYTES_MAX, RawRequest
+from .http_head import HEAD_BYTES_MAX, RawRequest, is_within_limits
 from .refusal import Refusal
 
 __all__ = ["BodyRead", "EndRead", "HeadRead", "ReaderEvent", "RequestReader", "UnreadableRead"]
@@ -58,34 +59,33 @@ class RequestReader:
         self._events: list[ReaderEvent] = []
         self._target: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
-        self._is_in_head = True
-        self._head_bytes = 0
+        self._silent_bytes = 0
+        """What was fed since the last event: part of a head, of trailers, of a chunk's line."""
         self._leaving: RawRequest | None = None
         self._is_over = False
+        self.has_begun_head = False
+        """Part of a head has come, and its end has not."""
 
     def receive_data(self, data: bytes) -> list[ReaderEvent]:
         """Return what *data* completes, in order. Never raises, whatever the bytes."""
         if self._is_over:
             return []
-        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._leave_http(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._give_up(Refusal(400, "bad_request", f"this is not valid HTTP/1.1: {error}"))
-        if self.has_begun_head and self._head_bytes > HEAD_BYTES_MAX:
-            message = f"the request head is over {HEAD_BYTES_MAX} bytes"
-            self._give_up(Refusal(431, "head_too_large", message))
+        self._silent_bytes = 0 if self._events else self._silent_bytes + len(data)
+        if self._silent_bytes > HEAD_BYTES_MAX:
+            self._too_large()
         events, self._events = self._events, []
         return events
 
-    @property
-    def has_begun_head(self) -> bool:
-        """Part of a head has come, and its end has not."""
-        return self._is_in_head and self._head_bytes > 0 and not self._is_over
-
     # --- called by httptools --------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.has_begun_head = True
 
     def on_url(self, url: bytes) -> None:
         self._target.append(url)
@@ -94,6 +94,9 @@ class RequestReader:
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
+        self.has_begun_head = False
+        if self._is_over:
+            return
         raw = RawRequest(
             method=self._parser.get_method(),
             target=b"".join(self._target),
@@ -104,20 +107,22 @@ class RequestReader:
             self._leaving = raw
         else:
             self._events.append(HeadRead(raw, self._parser.should_keep_alive()))
-        self._is_in_head = False
         self._target.clear()
         self._fields.clear()
 
     def on_body(self, data: bytes) -> None:
-        self._events.append(BodyRead(data))
+        if not self._is_over:
+            self._events.append(BodyRead(data))
 
     def on_message_complete(self) -> None:
-        if self._leaving is not None:
+        if self._leaving is not None or self._is_over:
             return
-        self._events.append(EndRead(tuple(self._fields)))
+        trailers = tuple(self._fields)
         self._fields.clear()
-        self._is_in_head = True
-        self._head_bytes = 0
+        if is_within_limits(trailers):
+            self._events.append(EndRead(trailers))
+        else:
+            self._too_large()
 
     # --- ends -----------------------------------------------------------------------------
 
@@ -127,6 +132,11 @@ class RequestReader:
         if self._leaving is not None:
             self._events.append(HeadRead(self._leaving, keep_alive=False, after_upgrade=rest))
 
+    def _too_large(self) -> None:
+        message = f"the head or the trailers of the request are over {HEAD_BYTES_MAX} bytes"
+        self._give_up(Refusal(431, "head_too_large", message))
+
     def _give_up(self, refusal: Refusal) -> None:
-        self._is_over = True
-        self._events.append(UnreadableRead(refusal))
+        if not self._is_over:
+            self._is_over = True
+            self._events.append(UnreadableRead(refusal))

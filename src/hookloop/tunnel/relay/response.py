@@ -6,31 +6,19 @@ body it sends, and a body that does not keep its word is never ended cleanly.
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import Headers, ResponseHead
 
-from .http_head import end_to_end
+from .http_head import end_to_end, passable_trailers
 from .refusal import ERROR_HEADER
 
 __all__ = ["ResponseWriter"]
 
 _BODILESS = frozenset({204, 304})
-# RFC 9110 section 6.5.1: these must not be moved into trailers.
-_NEVER_TRAILERS = frozenset(
-    {
-        b"transfer-encoding",
-        b"content-length",
-        b"host",
-        b"content-type",
-        b"content-encoding",
-        b"content-range",
-        b"trailer",
-        b"authorization",
-        b"set-cookie",
-        b"cache-control",
-    }
-)
+_CONTENT_LENGTH = b"content-length"
+_ERROR_HEADER = ERROR_HEADER.lower()
 
 
 class ResponseWriter:
@@ -41,6 +29,11 @@ class ResponseWriter:
         self._version = version
         self.keep_alive = keep_alive
         """Whether the connection may serve another request; settled once the head is written."""
+        self.is_cut_visible = True
+        """
+        A caller can tell a cut body from a whole one: not where only the end of the
+        connection ends it.
+        """
         self._is_chunked = False
         self._has_body = True
         self._left: int | None = None
@@ -50,7 +43,8 @@ class ResponseWriter:
         """Return a 1xx head; nothing for HTTP/1.0, which does not know them."""
         if self._version == "1.0":
             return b""
-        return _encode_head(head.status, head.reason, end_to_end(head.headers))
+        headers = _without(_CONTENT_LENGTH, _without(_ERROR_HEADER, end_to_end(head.headers)))
+        return _encode_head(head.status, head.reason, headers)
 
     def head(self, head: ResponseHead, *, is_own: bool = False) -> bytes:
         """
@@ -60,11 +54,14 @@ class ResponseWriter:
         """
         headers = end_to_end(head.headers)
         if not is_own:
-            headers = tuple(h for h in headers if h[0].lower() != ERROR_HEADER.lower())
+            headers = _without(_ERROR_HEADER, headers)
         length = _content_length(headers)
+        if head.status == HTTPStatus.NO_CONTENT:
+            headers = _without(_CONTENT_LENGTH, headers)  # RFC 9110 section 8.6: never there
         self._has_body = not self._is_head_request and head.status not in _BODILESS
         if self._has_body:
             self._left = length
+            self.is_cut_visible = self._version == "1.1" or length is not None
             self._is_chunked = length is None and self._version == "1.1"
             if self._is_chunked:
                 headers += ((b"Transfer-Encoding", b"chunked"),)
@@ -94,22 +91,22 @@ class ResponseWriter:
             raise ProtocolError("the response body is shorter than its Content-Length")
         if not self._is_chunked:
             return b""
-        lines = [b"0\r\n"]
-        for name, value in trailers:
-            if name.lower() not in _NEVER_TRAILERS:
-                lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n")
-        return b"".join(lines)
+        fields = _without(_ERROR_HEADER, passable_trailers(trailers))
+        return b"".join([b"0\r\n", *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
 
 
 def _content_length(headers: Headers) -> int | None:
-    values = {value.strip() for name, value in headers if name.lower() == b"content-length"}
+    values = [value.strip() for name, value in headers if name.lower() == _CONTENT_LENGTH]
     if not values:
         return None
     value = values.pop()
     if values or not value.isdigit() or len(value) > 18:  # 18 digits: an exabyte
         raise ProtocolError("the response has no single, whole Content-Length")
     return int(value)
+
+
+def _without(name: bytes, headers: Headers) -> Headers:
+    return tuple(header for header in headers if header[0].lower() != name)
 
 
 def _encode_head(status: int, reason: bytes, headers: Headers) -> bytes:

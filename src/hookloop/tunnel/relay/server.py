@@ -65,6 +65,7 @@ class Relay:
         self.config = config
         self.clock = clock or SystemClock()
         self.sink = sink
+        self.scheme = (config.public_url or "http").partition(":")[0]
         self._random = random or SystemRandom()
         self._id = new_id("rly_", self._random)
         self._tokens = Tokens(config.tokens)
@@ -108,6 +109,7 @@ class Relay:
                 downstream.abort()
             for link in list(self._links):
                 link.drop("the relay was stopped")
+            await self._all_gone.wait()  # told within a loop turn or two
         await self._server.wait_closed()
         self._server = None
 
@@ -145,9 +147,9 @@ class Relay:
         if name is None:
             return self._own_page(admitted.head)
         link = self._registry.find(name)
-        if link is not None:
+        if link is not None and not link.is_going_away:
             return Route(name, link)
-        if self._registry.is_held(name, now=self.clock.monotonic()):
+        if link is not None or self._registry.is_held(name, now=self.clock.monotonic()):
             message = f"the agent of the tunnel {name!r} is offline and expected back"
             return Refusal(503, "agent_offline", message, retry_after=5)
         return Refusal(
