@@ -96,7 +96,9 @@ class Agent:
         self._forwards: dict[int, Forward] = {}
         self._session: Session | None = None
         self._carrier: Carrier | None = None
+        self._connects: dict[int, asyncio.Task[None]] = {}
         self._lost: asyncio.Future[str] | None = None
+        self._is_leaving = False
         self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
         self._up = asyncio.Event()
@@ -106,7 +108,7 @@ class Agent:
 
     async def run(self) -> None:
         """
-        Keep the tunnel up until cancelled.
+        Keep the tunnel up until cancelled or closed.
 
         Raises `RefusedError` when the relay says no in a way that trying again
         cannot change.
@@ -114,6 +116,8 @@ class Agent:
         try:
             while True:
                 reason = await self._try_session()
+                if self._is_leaving:
+                    return
                 wait = self._backoff.next_seconds()
                 logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
                 self._observer.tunnel_down(reason, wait)
@@ -128,9 +132,13 @@ class Agent:
         return self.url
 
     async def close(self) -> None:
-        """Take no more streams, let the open ones end for a second, and close the session."""
+        """Give the tunnel back, let its open streams end for a second, and close the session."""
+        self._is_leaving = True
         if self._session is None or self._carrier is None:
             return
+        if self.url is not None and self._name is not None:
+            # Given back, not lost: whoever starts an agent of this name next has it at once.
+            self._session.unbind(self._name)
         self._session.go_away("shutdown", "the agent is leaving")
         self._carrier.flush_soon()
         if self._lost is not None:
@@ -158,7 +166,7 @@ class Agent:
             raise
         except TimeoutError:
             return f"{config.relay_url} did not answer within {config.connect_seconds:g} s"
-        except (OSError, RemoteError) as error:
+        except (OSError, RemoteError, UnicodeError) as error:  # the last for a host like a..b
             return f"cannot reach {config.relay_url}: {error}"
         self._sessions += 1
         self._lost = asyncio.get_running_loop().create_future()
@@ -170,6 +178,8 @@ class Agent:
                 self._carrier.take_over(opened.transport, opened.rest)
                 opened.transport.resume_reading()
                 reason = await self._lost
+                for connect in self._connects.values():
+                    connect.cancel()  # nobody waits for it, and the next session waits for us
         finally:
             self._carrier.drop("the agent is leaving")
             self._session = self._carrier = self._tasks = None
@@ -252,7 +262,9 @@ class Agent:
         if connection is not None:
             forward.connected(connection, response_seconds=self.config.response_seconds)
         elif self._tasks is not None:
-            self._tasks.create_task(self._connect(forward))
+            connect = self._tasks.create_task(self._connect(forward))
+            self._connects[request.stream] = connect
+            connect.add_done_callback(lambda _: self._connects.pop(request.stream, None))
 
     async def _connect(self, forward: Forward) -> None:
         try:
@@ -260,7 +272,7 @@ class Agent:
                 connection = await self._pool.connect()
         except TimeoutError:
             forward.not_connected(ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection")
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             forward.not_connected(ResetCode.UPSTREAM_REFUSED, _why(error))
         else:
             forward.connected(connection, response_seconds=self.config.response_seconds)
@@ -299,8 +311,10 @@ class Agent:
         self._sink.captured(exchange)
 
 
-def _why(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 @asynccontextmanager
@@ -314,8 +328,9 @@ async def running_agent(
     """
     Run an agent for the length of a with-block, which is entered once the tunnel is up.
 
-    Raises `RefusedError` if the relay refuses it. While the relay cannot be reached
-    the agent keeps trying, so put a timeout around it where that is too patient.
+    Raises `RefusedError` if the relay refuses it, at the start or, ending the block, after a
+    reconnect. While the relay cannot be reached the agent keeps trying, so put a timeout
+    around it where that is too patient.
     """
     agent = Agent(config, clock=clock, sink=sink, observer=observer)
     running = asyncio.ensure_future(agent.run())
@@ -324,9 +339,34 @@ async def running_agent(
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        yield agent
+        async with _ended_by(running):
+            yield agent
         await agent.close()
     finally:
         for task in (waiting, running):
             task.cancel()
         await asyncio.gather(waiting, running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _ended_by(running: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Cancel the block when *running* fails, and raise its error instead."""
+    owner = asyncio.current_task()
+    assert owner is not None  # noqa: S101  # for the type checker: we are in a coroutine
+    is_interrupted = False
+
+    def interrupt(done: asyncio.Future[None]) -> None:
+        nonlocal is_interrupted
+        if not done.cancelled() and done.exception() is not None:
+            is_interrupted = True
+            owner.cancel()
+
+    running.add_done_callback(interrupt)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if is_interrupted and owner.uncancel() == 0:
+            running.result()
+        raise
+    finally:
+        running.remove_done_callback(interrupt)

@@ -57,8 +57,7 @@ class AgentConfig:
     """How long the upstream may take to begin its answer: time for a breakpoint."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.relay_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        if not _is_relay_url(self.relay_url):
             raise ConfigError(
                 f"{self.relay_url!r} is not a relay's address: give it as http://host:port"
             )
@@ -69,3 +68,13 @@ class AgentConfig:
             )
         if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
             raise ConfigError("the token has characters no relay token has: copy it again")
+
+
+def _is_relay_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port over 65535 or that is no number, a bracket left open
+        return False
+    is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+    return is_web and not parts.path.strip("/")

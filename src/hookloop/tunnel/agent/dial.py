@@ -122,6 +122,7 @@ def _refusal(status: int, body: bytes) -> RemoteError:
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         return RemoteError(f"what answers there is not a hookloop relay: HTTP {status}")
-    if status == 503:
-        return RemoteError(message)
-    return RefusedError(code, message)
+    # Of a relay's own answers these are final. Any other, as a 502 of a proxy before it, passes.
+    if status in {400, 401, 404, 426, 501}:
+        return RefusedError(code, message)
+    return RemoteError(message)

@@ -55,7 +55,7 @@ class Forward:
         self._is_request_ended = request.is_ended
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
-        self._started = clock.monotonic()
+        self._started = self._progressed = clock.monotonic()
         self._responded: float | None = None
         self._response: ResponseHead | None = None
         self._request_bytes = 0
@@ -70,13 +70,16 @@ class Forward:
         if self._is_over:
             connection.finish(is_reusable=True)
             return
+        if not connection.is_usable:
+            self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off at once")
+            return
         self._connection = connection
         connection.begin(self, self._request.head)
         connection.write(self._writer.head(), *self._waiting)
         self._waiting.clear()
         self._settle_credit()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(response_seconds, self._timed_out, response_seconds)
+        self._progressed = self._clock.monotonic()
+        self._wait_for_response(response_seconds, response_seconds)
 
     def not_connected(self, code: ResetCode, why: str) -> None:
         """The upstream takes no connection."""
@@ -87,6 +90,7 @@ class Forward:
     def request_data(self, data: bytes, *, is_ended: bool) -> None:
         self._request_bytes += len(data)
         self._unconsumed += len(data)
+        self._progressed = self._clock.monotonic()
         self._send(lambda: self._writer.data(data))
         if is_ended:
             self.request_ended(())
@@ -163,7 +167,16 @@ class Forward:
             self._session.consumed(self._request.stream, self._unconsumed)
             self._unconsumed = 0
 
-    def _timed_out(self, seconds: float) -> None:
+    def _wait_for_response(self, wait: float, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(wait, self._look_for_response, seconds)
+
+    def _look_for_response(self, seconds: float) -> None:
+        """An upload may take its time: an upstream that still takes it in is not late."""
+        left = self._progressed + seconds - self._clock.monotonic()
+        if left > 0:
+            self._wait_for_response(left, seconds)
+            return
         why = f"{self._upstream} did not begin to answer within {seconds:g} s"
         self._fail(ResetCode.UPSTREAM_TIMEOUT, why)
 

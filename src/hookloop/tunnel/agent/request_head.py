@@ -17,7 +17,10 @@ class RequestWriter:
     def __init__(self, head: RequestHead, *, has_body: bool) -> None:
         """Raises `ProtocolError` for a Content-Length that makes no sense."""
         self._head = head
-        self._left = _content_length(head.headers) if has_body else None
+        length = _content_length(head.headers)
+        if length and not has_body:
+            raise ProtocolError("the request has a Content-Length and no body")
+        self._left = length if has_body else None
         self._is_chunked = has_body and self._left is None
 
     def head(self) -> bytes:
@@ -50,10 +53,10 @@ class RequestWriter:
 
 
 def _content_length(headers: Headers) -> int | None:
-    values = {value.strip() for name, value in headers if name.lower() == b"content-length"}
+    values = [value.strip() for name, value in headers if name.lower() == b"content-length"]
     if not values:
         return None
     value = values.pop()
-    if values or not value.isdigit():
+    if values or not value.isdigit() or len(value) > 18:  # 18 digits: an exabyte
         raise ProtocolError("the request has no single, whole Content-Length")
     return int(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httptools
 
 from hookloop.exchange import Headers, ResponseHead
+from hookloop.tunnel.wire.messages import FIELDS_MAX
 
 __all__ = [
     "BodyRead",
@@ -18,10 +19,12 @@ __all__ = [
 
 HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB; node sends at most 16 KiB
 
-# RFC 9110 section 7.6.1.
+# RFC 9110 section 7.6.1, and what Connection names beside them.
 _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
+# The caller would read another answer without them.
+_NEVER_DROPPED = frozenset({b"content-length", b"content-type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +72,28 @@ class ResponseReader:
         self._events: list[ReaderEvent] = []
         self._reason: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._silent_bytes = 0
+        """What was fed since the last event: part of a head, of trailers, of a chunk's line."""
         self._is_interim = False
-        self._has_final = False
         self._needs_eof = False
         self._is_over = False
+        self._has_surplus = False
+        """More came than the response has."""
 
     def receive_data(self, data: bytes) -> list[ReaderEvent]:
         """Return what *data* completes, in order. Never raises, whatever the bytes."""
         if self._is_over:
             return []
-        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._break("it changed protocols without being asked")
         except httptools.HttpParserError as error:
+            self._has_surplus = self._is_over
             self._break(f"its answer is not valid HTTP/1.1: {error}")
-        if not self._has_final and self._head_bytes > HEAD_BYTES_MAX:
-            self._break(f"the head of its answer is over {HEAD_BYTES_MAX} bytes")
+        self._silent_bytes = 0 if self._events else self._silent_bytes + len(data)
+        if self._silent_bytes > HEAD_BYTES_MAX:
+            self._break(f"a head or trailers of its answer are over {HEAD_BYTES_MAX} bytes")
         return self._take()
 
     def receive_eof(self) -> list[ReaderEvent]:
@@ -98,6 +104,9 @@ class ResponseReader:
         return self._take()
 
     # --- called by httptools --------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._has_surplus = self._is_over
 
     def on_status(self, reason: bytes) -> None:
         self._reason.append(reason)
@@ -110,16 +119,25 @@ class ResponseReader:
         self._is_interim = status < 200
         head = ResponseHead(status, b"".join(self._reason), _end_to_end(tuple(self._fields)))
         has_length = any(name.lower() == b"content-length" for name, _ in self._fields)
-        is_chunked = any(name.lower() == b"transfer-encoding" for name, _ in self._fields)
+        codings = [v.strip().lower() for n, v in self._fields if n.lower() == b"transfer-encoding"]
         self._reason.clear()
         self._fields.clear()
-        if self._is_over or status == 101:
+        if self._is_over:
+            return
+        if len(head.headers) > FIELDS_MAX:
+            self._break(f"its answer has over {FIELDS_MAX} header fields")
+            return
+        if codings and codings != [b"chunked"]:
+            # Passed on without this field the body would be taken for something it is not.
+            self._break("its answer has a transfer coding that nobody asked for")
+            return
+        if status == 101:
+            self._break("it changed protocols without being asked")
             return
         if self._is_interim:
             self._events.append(InterimRead(head))
             return
-        self._has_final = True
-        self._needs_eof = not has_length and not is_chunked
+        self._needs_eof = not has_length and not codings
         self._events.append(FinalRead(head))
         if self._is_head_request:
             # llhttp cannot be told that no body follows, so this connection ends here.
@@ -132,6 +150,9 @@ class ResponseReader:
     def on_message_complete(self) -> None:
         if self._is_interim or self._is_over:
             self._fields.clear()
+            return
+        if len(self._fields) > FIELDS_MAX:
+            self._break(f"its answer has over {FIELDS_MAX} trailer fields")
             return
         self._end(tuple(self._fields), is_reusable=self._parser.should_keep_alive())
 
@@ -148,8 +169,18 @@ class ResponseReader:
 
     def _take(self) -> list[ReaderEvent]:
         events, self._events = self._events, []
+        if self._has_surplus and events and isinstance(events[-1], EndRead):
+            # What follows would be read as the answer to the next request.
+            events[-1] = EndRead(events[-1].trailers, is_reusable=False)
         return events
 
 
 def _end_to_end(headers: Headers) -> Headers:
-    return tuple(header for header in headers if header[0].lower() not in _HOP_BY_HOP)
+    named = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    dropped = (named - _NEVER_DROPPED) | _HOP_BY_HOP
+    return tuple(header for header in headers if header[0].lower() not in dropped)

@@ -52,7 +52,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """The relay takes no more for now."""
-        if self._transport is not None:
+        # uvloop, unlike asyncio, raises on a transport that is closing.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
