@@ -13,6 +13,7 @@ from tunnel_loop import (
     loop_of,
     on_a_loop,
     post,
+    settled,
     soon,
     until,
 )
@@ -419,20 +420,6 @@ def test_what_a_slow_reader_holds_up_is_bounded_by_the_credit(factory):
         assert queued <= (128 + 256) * KIB
 
     run_on(factory, scenario)
-
-
-async def settled(value) -> None:
-    """Wait until *value* has not changed for a while."""
-    clock = asyncio.get_running_loop().time
-    last, since = value(), clock()
-
-    def has_settled():
-        nonlocal last, since
-        if (now := value()) != last:
-            last, since = now, clock()
-        return clock() - since > 0.3
-
-    await until(has_settled)
 
 
 @on_a_loop

@@ -55,6 +55,20 @@ async def until(condition: Callable[[], object]) -> None:
             await tick.wait()
 
 
+async def settled(value) -> None:
+    """Wait until *value* has not changed for a while."""
+    clock = asyncio.get_running_loop().time
+    last, since = value(), clock()
+
+    def has_settled():
+        nonlocal last, since
+        if (now := value()) != last:
+            last, since = now, clock()
+        return clock() - since > 0.3
+
+    await until(has_settled)
+
+
 async def soon(awaitable):
     """Wait for what must come."""
     return await asyncio.wait_for(awaitable, WAIT_SECONDS)
@@ -269,6 +283,7 @@ class Recorder:
     def __init__(self) -> None:
         self.ups: list[str] = []
         self.downs: list[str] = []
+        self.waits: list[float] = []
         self.captures = []
 
     def tunnel_up(self, url: str) -> None:
@@ -276,6 +291,7 @@ class Recorder:
 
     def tunnel_down(self, reason: str, retry_seconds: float) -> None:
         self.downs.append(reason)
+        self.waits.append(retry_seconds)
 
     def captured(self, exchange) -> None:
         self.captures.append(exchange)
@@ -312,7 +328,7 @@ async def open_caller(
     sock = socket.socket()
     if receive_buffer_bytes is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-    sock.setblocking(False)  # noqa: FBT003
+    sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     caller = Caller(*await asyncio.open_connection(sock=sock))
     stack.push_async_callback(caller.close)

@@ -18,6 +18,7 @@ from .wire.session import Session
 __all__ = ["Carrier", "SessionOwner"]
 
 WRITE_BUFFER_BYTES = 64 * 1024  # what the kernel is sure to take soon; the rest waits its turn
+GOODBYE_SECONDS = 1.0  # for a side that broke the contract to read why the session ends
 
 
 class SessionOwner(Protocol):
@@ -117,9 +118,15 @@ class Carrier(asyncio.Protocol):
     def _end_by(self, error: ProtocolError) -> None:
         """Say why in a GOAWAY, which the session has queued, and close."""
         self._reason = str(error)
-        if self._transport is not None:
-            self._transport.writelines(self._session.data_to_send(0))
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        transport.writelines(self._session.data_to_send(0))
+        transport.close()
+        # One that breaks the contract need not read this either, and its streams wait.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(GOODBYE_SECONDS, transport.abort)
 
     def _wait_for_deadline(self) -> None:
         wait = self._session.next_deadline() - self._clock.monotonic()

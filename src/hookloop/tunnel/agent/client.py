@@ -21,7 +21,7 @@ from hookloop.version import __version__
 
 from .backoff import Backoff
 from .config import AgentConfig
-from .dial import dial
+from .dial import NotNowError, dial
 from .forward import Forward
 from .upstream import UpstreamPool
 
@@ -99,6 +99,7 @@ class Agent:
         self._connects: dict[int, asyncio.Task[None]] = {}
         self._lost: asyncio.Future[str] | None = None
         self._is_leaving = False
+        self._asked_to_wait = 0.0
         self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
         self._up = asyncio.Event()
@@ -118,7 +119,7 @@ class Agent:
                 reason = await self._try_session()
                 if self._is_leaving:
                     return
-                wait = self._backoff.next_seconds()
+                wait = max(self._backoff.next_seconds(), self._asked_to_wait)
                 logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
                 self._observer.tunnel_down(reason, wait)
                 await asyncio.sleep(wait)
@@ -160,10 +161,14 @@ class Agent:
     async def _try_session(self) -> str:
         """Open a session, serve it to its end, and return why it ended."""
         config = self.config
+        self._asked_to_wait = 0.0
         try:
             opened = await dial(config.relay_url, config.token, timeout=config.connect_seconds)
         except RefusedError:
             raise
+        except NotNowError as error:
+            self._asked_to_wait = error.retry_seconds
+            return f"{config.relay_url} is not ready: {error}"
         except TimeoutError:
             return f"{config.relay_url} did not answer within {config.connect_seconds:g} s"
         except (OSError, RemoteError, UnicodeError) as error:  # the last for a host like a..b

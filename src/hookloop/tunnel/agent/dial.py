@@ -13,9 +13,18 @@ from hookloop.errors import RefusedError, RemoteError
 from hookloop.exchange import ResponseHead
 from hookloop.tunnel.wire import handshake
 
-__all__ = ["Opened", "dial"]
+__all__ = ["NotNowError", "Opened", "dial"]
 
 ANSWER_BYTES_MAX = 64 * 1024  # of a relay that does not answer as a relay
+RETRY_SECONDS_MAX = 60.0  # what a relay may ask us to wait
+
+
+class NotNowError(RemoteError):
+    """The relay asks to come back in *retry_seconds*."""
+
+    def __init__(self, retry_seconds: float, message: str) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +40,9 @@ async def dial(relay_url: str, token: str, *, timeout: float) -> Opened:  # noqa
     """
     Return an upgraded connection.
 
-    Raises `RefusedError` when the relay says no for good, `RemoteError` when what
-    answers is no relay or is not ready, and `OSError` or `TimeoutError` when there
-    is no answer.
+    Raises `RefusedError` when the relay says no for good, `NotNowError` when it says when
+    to ask again, any other `RemoteError` when what answers is no relay or not ready, and
+    `OSError` or `TimeoutError` when there is no answer.
     """
     parts = urlsplit(relay_url)
     is_tls = parts.scheme == "https"
@@ -99,7 +108,8 @@ class _Handshake(asyncio.Protocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if status != 101:
-            self._fail(_refusal(status, b"".join(self._body)))
+            head = ResponseHead(status, b"", tuple(self._headers))
+            self._fail(_refusal(head, b"".join(self._body)))
 
     def _upgraded(self, rest: bytes) -> None:
         head = ResponseHead(101, b"", tuple(self._headers))
@@ -116,13 +126,16 @@ class _Handshake(asyncio.Protocol):
             self.done.set_exception(error)
 
 
-def _refusal(status: int, body: bytes) -> RemoteError:
+def _refusal(head: ResponseHead, body: bytes) -> RemoteError:
     try:
         error = json.loads(body)["error"]
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
-        return RemoteError(f"what answers there is not a hookloop relay: HTTP {status}")
+        return RemoteError(f"what answers there is not a hookloop relay: HTTP {head.status}")
     # Of a relay's own answers these are final. Any other, as a 502 of a proxy before it, passes.
-    if status in {400, 401, 404, 426, 501}:
+    if head.status in {400, 401, 404, 426, 501}:
         return RefusedError(code, message)
+    retry_after = head.get(b"retry-after") or b""
+    if retry_after.isdigit() and len(retry_after) < 6:
+        return NotNowError(min(float(retry_after), RETRY_SECONDS_MAX), message)
     return RemoteError(message)

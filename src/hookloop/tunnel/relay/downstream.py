@@ -521,6 +521,7 @@ class Downstream(asyncio.Protocol):
             return
         transport.resume_reading()
         transport.write_eof()
+        self._has_drained = self._bytes_unread() == 0
         self._patience.wait(LINGER_SECONDS)
 
     # --- deadlines ------------------------------------------------------------------------------

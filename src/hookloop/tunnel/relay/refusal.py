@@ -23,6 +23,8 @@ class Refusal:
     message: str
     retry_after: int | None = None
     """Seconds, where trying again makes sense."""
+    upgrade: str | None = None
+    """The protocol to ask for instead, of a 426."""
 
 
 _FOR_RESET = {
@@ -56,6 +58,8 @@ def render_refusal(refusal: Refusal, *, accept: bytes | None) -> tuple[ResponseH
     )
     if refusal.retry_after is not None:
         headers += ((b"Retry-After", b"%d" % refusal.retry_after),)
+    if refusal.upgrade is not None:
+        headers += ((b"Connection", b"Upgrade"), (b"Upgrade", refusal.upgrade.encode()))
     return ResponseHead(refusal.status, _phrase(refusal.status).encode(), headers), body
 
 

@@ -52,9 +52,9 @@ class ResponseWriter:
 
         Raises `ProtocolError` for a Content-Length that makes no sense.
         """
-        headers = end_to_end(head.headers)
+        headers = head.headers
         if not is_own:
-            headers = _without(_ERROR_HEADER, headers)
+            headers = _without(_ERROR_HEADER, end_to_end(headers))
         length = _content_length(headers)
         if head.status == HTTPStatus.NO_CONTENT:
             headers = _without(_CONTENT_LENGTH, headers)  # RFC 9110 section 8.6: never there

@@ -166,7 +166,8 @@ class Relay:
             return Refusal(501, "upgrade_refused", "this relay carries no upgraded protocols yet")
         if not handshake.accepts_version(upgrade):
             version = handshake.VERSION.decode()
-            return Refusal(426, "bad_version", f"this relay speaks {version}: update the agent")
+            message = f"this relay speaks {version}: update the agent"
+            return Refusal(426, "bad_version", message, upgrade=version)
         owner = self._tokens.owner_of(handshake.bearer_token(upgrade))
         if owner is None:
             return Refusal(401, "bad_token", "the relay does not know this token")
