@@ -20,6 +20,11 @@ async def remember(event: Event) -> None:
     customers[customer["id"]] = customer["name"]
 
 
+@hooks.on("customer.deleted")
+def forget(event: Event) -> None:  # no async: it runs in a thread, and may block there
+    customers.pop(event.data["object"]["id"], None)
+
+
 app = FastAPI()
 app.include_router(hooks.fastapi_router(), prefix="/webhooks/stripe")
 

@@ -1,0 +1,1 @@
+"""The project: settings, URLs, and the one `Hooks` that all apps share."""

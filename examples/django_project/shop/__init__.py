@@ -1,0 +1,1 @@
+"""An app that wants to hear of Stripe's events."""

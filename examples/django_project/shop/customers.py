@@ -1,0 +1,3 @@
+"""Stands for the models of a real app."""
+
+customers: dict[str, str] = {}
