@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench build lock clean
+.PHONY: help demo test test-all oldest lint format bench build lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ test: .venv/.dev  ## every test but the long suites, with coverage (ARGS="-k nam
 
 test-all: .venv/.dev  ## the long suites too: soak and fuzz
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+oldest: .venv/oldest/.installed  ## the examples again, with the oldest frameworks we support
+	.venv/oldest/bin/python scripts/check_oldest.py
+	.venv/oldest/bin/python -m pytest tests/integration/test_examples.py $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check
@@ -57,4 +61,11 @@ clean:  ## forget .venv and everything built
 .venv/.dev: .venv/.standard
 	@echo "installing the development tools into .venv (once)"
 	@$(PIP) install -c constraints.txt -e '.[standard,fastapi]' --group dev
+	@touch $@
+
+.venv/oldest/.installed: .venv/.python pyproject.toml constraints-oldest.txt
+	@echo "installing the oldest frameworks into .venv/oldest (once)"
+	@$(BIN)/python -m venv --clear --without-pip .venv/oldest
+	@$(PIP) --python .venv/oldest/bin/python install -c constraints-oldest.txt \
+		-e '.[django,fastapi,flask]' --group oldest
 	@touch $@
