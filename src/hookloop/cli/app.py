@@ -7,6 +7,7 @@ import typer
 from hookloop.version import __version__
 
 from .demo import demo
+from .doctor import doctor
 from .http import http
 from .relay import relay
 from .sandbox import sandbox
@@ -41,6 +42,7 @@ def hookloop(
 
 
 app.command()(demo)
+app.add_typer(doctor, name="doctor")
 app.command()(http)
 app.command()(relay)
 app.command()(sandbox)

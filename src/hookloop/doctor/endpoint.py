@@ -49,6 +49,12 @@ class Listening:
     def is_empty(self) -> bool:
         return not (self.exact or self.prefixes or self.is_for_all)
 
+    def in_words(self) -> str:
+        """Return what is listened to, fit for a sentence."""
+        if self.is_for_all:
+            return "every event"
+        return _named(sorted(self.exact) + [f"{prefix}*" for prefix in sorted(self.prefixes)])
+
 
 def listening(hooks: Listens, known_types: Iterable[str]) -> Listening:
     """
@@ -133,7 +139,7 @@ def _types(endpoint: Endpoint, heard: Listening, hooks: Listens) -> list[Finding
         return [
             likely(
                 "sends_everything",
-                f"{shown(endpoint.id)} sends every type, and the app handles {_count(heard)}",
+                f"{shown(endpoint.id)} sends every type, and the app handles {heard.in_words()}",
                 "name the types you handle in enabled_events: less traffic, and no surprises",
             )
         ]
@@ -218,11 +224,6 @@ def _path(endpoint: Endpoint, served_path: str) -> list[Finding]:
             "change the endpoint's URL, or mount the webhook where it points to",
         )
     ]
-
-
-def _count(heard: Listening) -> str:
-    prefixes = [f"{prefix}*" for prefix in sorted(heard.prefixes)]
-    return _named(sorted(heard.exact) + prefixes)
 
 
 def _named(types: list[str]) -> str:

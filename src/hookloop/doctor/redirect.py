@@ -31,6 +31,8 @@ _FAILURE = "Stripe follows no redirect and counts it as a failure"
 def check_redirect(answer: Answer, url: str) -> Finding:
     """Return what a 3xx *answer* to a request for *url* means."""
     location = next(iter(header_values(answer.headers, "location")), "")
+    if not location:
+        return _elsewhere(answer, "an address it does not name")
     try:
         here, there = urlsplit(url), urlsplit(urljoin(url, location.strip()))
     except ValueError:

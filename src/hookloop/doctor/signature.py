@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from .body_readings import announced_bytes
 from .case import Case
 from .finding import Finding, likely, proved
+from .header_readings import header_readings
 from .other_schemes import check_other_schemes
 from .proof import Proof, search
 
 __all__ = ["SignatureReport", "check_signature"]
+
+_UNREADABLE_HEADER = {"wrong_scheme", "header_mangled"}  # no secret could fit, so none is blamed
 
 _STRIPE_BEGINS = b'{\n  "id"'  # how the bodies of snapshot and thin events begin
 
@@ -40,7 +43,7 @@ def check_signature(case: Case) -> SignatureReport:
     findings = [*_scheme(case), *_body(case)]
     if not case.secrets:
         findings.append(_no_secret())
-    elif not any(finding.code == "wrong_scheme" for finding in findings):
+    elif not any(finding.code in _UNREADABLE_HEADER for finding in findings):
         findings.append(_unknown_secret(case))
     return SignatureReport(findings, is_good=False)
 
@@ -96,7 +99,7 @@ def _missing() -> Finding:
 def _scheme(case: Case) -> list[Finding]:
     text = ",".join(case.values("stripe-signature")).lower()
     if "v1" in text:
-        return []
+        return [] if any(True for _ in header_readings(case)) else [_unreadable()]
     return [
         proved(
             "wrong_scheme",
@@ -104,6 +107,14 @@ def _scheme(case: Case) -> list[Finding]:
             "let the sender sign as Stripe does, t=...,v1=...; v0 is for Stripe's own tests",
         )
     ]
+
+
+def _unreadable() -> Finding:
+    return proved(
+        "header_mangled",
+        "the Stripe-Signature header has no t= of digits with a v1= of 64 hex digits",
+        "make whatever stands before the app pass the header's value on whole and untouched",
+    )
 
 
 def _body(case: Case) -> list[Finding]:
@@ -162,7 +173,7 @@ def _unknown_secret(case: Case) -> Finding:
     count = len(case.secrets)
     return likely(
         "unknown_secret",
-        f"none of the {count} known secrets signed this body, in any form that could be tried: "
+        f"no known secret ({count} tried) signed this body, in any form that could be tried: "
         "it is most likely signed for another endpoint",
         "compare the secret with the one of the endpoint that sent it; `stripe listen` prints its "
         "own, and a rolled one is replaced after 24 hours at most",
