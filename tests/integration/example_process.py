@@ -20,6 +20,15 @@ from hookloop.signing import stripe_signature_header
 ROOT = Path(__file__).parents[2]
 WEBHOOKS = "/webhooks/stripe"
 SECRET = "whsec_of_the_examples"
+SERVED = [
+    "customers.py",
+    "django_app.py",
+    "django_project/manage.py",
+    "fastapi_app.py",
+    "flask_app.py",
+    "starlette_app.py",
+    "wsgi_app.py",
+]
 START_SECONDS = 60.0  # two busy cores import FastAPI and Django in three
 ANSWER_SECONDS = 30.0
 
@@ -33,6 +42,15 @@ def commands(example: str) -> list[list[str]]:
     return [_as_arguments(line) for line in _COMMAND.findall(text or "")]
 
 
+def served() -> list[tuple[str, list[str]]]:
+    """Return every command of every example that is a server, with a name for each."""
+    return [
+        (f"{example}-{number}" if number else example, command)
+        for example in SERVED
+        for number, command in enumerate(commands(example))
+    ]
+
+
 def _as_arguments(line: str) -> list[str]:
     program, *rest = shlex.split(line.partition(" < ")[0])
     module = [] if program == "python" else ["-m", program]
@@ -43,11 +61,11 @@ def _as_arguments(line: str) -> list[str]:
     return [sys.executable, *module, *rest]
 
 
-def environment() -> dict[str, str]:
+def environment(secret: str = SECRET) -> dict[str, str]:
     """Return what an example runs in: its secret, and warnings that are errors."""
     return {
         **os.environ,
-        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "STRIPE_WEBHOOK_SECRET": secret,
         "PYTHONPATH": str(ROOT / "src"),
         "PYTHONWARNINGS": "error",
         "PYTHONUNBUFFERED": "1",
@@ -113,12 +131,12 @@ class ExampleProcess:
 
 
 @contextmanager
-def running_example(command: list[str]) -> Iterator[ExampleProcess]:
+def running_example(command: list[str], secret: str = SECRET) -> Iterator[ExampleProcess]:
     """Start *command* in the checkout, and end it."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment(),
+        env=environment(secret),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

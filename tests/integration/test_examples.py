@@ -19,38 +19,22 @@ import pytest
 from example_process import (
     ROOT,
     SECRET,
+    SERVED,
     WEBHOOKS,
     ExampleProcess,
     commands,
     environment,
     running_example,
+    served,
 )
 
 from hookloop.events.aws_lambda import EventNotHandledError
 from hookloop.signing import stripe_signature_header
 
-SERVED = [
-    "customers.py",
-    "django_app.py",
-    "django_project/manage.py",
-    "fastapi_app.py",
-    "flask_app.py",
-    "starlette_app.py",
-    "wsgi_app.py",
-]
 NUMBERS = itertools.count(1)
 
 
-def served() -> list:
-    """Return every command of every example that is a server."""
-    return [
-        pytest.param(command, id=f"{example}-{number}" if number else example)
-        for example in SERVED
-        for number, command in enumerate(commands(example))
-    ]
-
-
-@pytest.fixture(scope="module", params=served())
+@pytest.fixture(scope="module", params=[pytest.param(run, id=name) for name, run in served()])
 def example(request: pytest.FixtureRequest) -> Iterator[ExampleProcess]:
     with running_example(request.param) as process:
         process.prints_only = any("customers:app" in word for word in request.param)
