@@ -1,0 +1,75 @@
+"""What `sign` makes is what the official package and our own library verify."""
+
+import pytest
+import stripe
+
+from hookloop import ConfigError, Hooks
+from hookloop.testing import ManualClock, sign
+
+EVENT = {"id": "evt_1", "object": "event", "type": "customer.updated", "data": {"object": {}}}
+
+
+def test_the_official_package_verifies_it():
+    """It is the judge: our signing and our verifying could share a mistake."""
+    request = sign(EVENT, "whsec_a")
+
+    read = stripe.Webhook.construct_event(
+        request.body, request.header("Stripe-Signature"), "whsec_a"
+    )
+
+    assert read.id == "evt_1"
+
+
+def test_the_body_is_printed_as_stripe_prints_it():
+    """Two spaces a level, letters as they are: an app that re-serialises JSON shows."""
+    assert sign({"name": "Zoë", "a": {"b": 1}}, "whsec_a").body == (
+        '{\n  "name": "Zoë",\n  "a": {\n    "b": 1\n  }\n}'.encode()
+    )
+
+
+def test_bytes_are_signed_as_they_are():
+    """For the bodies no event has: cut, doubled, no JSON at all."""
+    assert sign(b"\xff{", "whsec_a").body == b"\xff{"
+
+
+def test_several_secrets_sign_each():
+    """As Stripe does while a secret is being rolled."""
+    request = sign(EVENT, ["whsec_new", "whsec_old"])
+
+    for secret in ("whsec_new", "whsec_old"):
+        assert Hooks(secrets=secret).receive(request.body, request.headers).status == 200
+
+
+def test_the_clock_of_the_test_is_the_clock_of_the_signature():
+    """No test waits five minutes to see a signature grow old."""
+    clock = ManualClock()
+    hooks = Hooks(secrets="whsec_a", clock=clock)
+    request = sign(EVENT, "whsec_a", clock=clock)
+
+    clock.advance(299)
+    assert hooks.receive(request.body, request.headers).status == 200
+    clock.advance(2)
+    assert hooks.receive(request.body, request.headers).status == 400
+
+
+def test_a_time_can_be_chosen():
+    """The header carries it in whole seconds."""
+    assert sign(EVENT, "whsec_a", signed_at=12.9).header("stripe-signature").startswith("t=12,v1=")
+
+
+@pytest.mark.parametrize("secret", ["", [], ["whsec_a", ""]])
+def test_no_secret_is_a_mistake(secret):
+    """An environment variable nobody set must not pass for a signature."""
+    with pytest.raises(ConfigError, match="needs a secret"):
+        sign(EVENT, secret)
+
+
+def test_what_is_no_json_is_a_sentence():
+    """Not a TypeError from deep inside the standard library."""
+    with pytest.raises(ConfigError, match="cannot be printed as JSON"):
+        sign({"when": object()}, "whsec_a")
+
+
+def test_the_repr_shows_neither_body_nor_signature():
+    """It may end up in the log of a CI run."""
+    assert repr(sign(EVENT, "whsec_a")).startswith("<SignedRequest ")
