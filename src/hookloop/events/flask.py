@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
-from .receive import Rejected, judge_head, too_large
+from .receive import Rejected, body_unavailable, judge_head, too_large
 
 if TYPE_CHECKING:
     from .receiver import Receiver
@@ -47,8 +48,13 @@ def _read(most: int) -> bytes | Rejected:
     if refused is not None:
         return refused
     # A chunked request announces no length: read one byte over, and no more.
-    if request.content_length is None:
-        body = request.stream.read(most + 1)
-    else:
-        body = request.get_data(cache=True)
+    try:
+        if request.content_length is None:
+            body = request.stream.read(most + 1)
+        else:
+            body = request.get_data(cache=True)
+    except ClientDisconnected:
+        # Less came than was announced: the caller has gone, and then nobody reads this, or
+        # something before us has read wsgi.input.
+        return body_unavailable()
     return body if len(body) <= most else too_large(most)

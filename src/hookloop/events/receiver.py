@@ -134,6 +134,11 @@ class Receiver(Registration, Faces):
         """
         return self._keyring.needed_at()
 
+    def forget_recent(self) -> None:
+        """Forget which events have come, as a new process would: for tests."""
+        if self._recent is not None:
+            self._recent.clear()
+
     @property
     def keyring(self) -> Keyring:
         """The secrets; empty where a callable finds them."""

@@ -85,6 +85,11 @@ class RecentEvents:
             seen.done.update(done)
             seen.reply = reply or seen.reply
 
+    def clear(self) -> None:
+        """Forget everything, as a new process would."""
+        with self._lock:
+            self._seen.clear()
+
     def __len__(self) -> int:
         return len(self._seen)
 
