@@ -21,7 +21,8 @@ class Upstream:
     port: int
 
     def __str__(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 def parse_upstream(text: str) -> Upstream:

@@ -117,9 +117,14 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         self._is_interim = status < 200
-        head = ResponseHead(status, b"".join(self._reason), _end_to_end(tuple(self._fields)))
-        has_length = any(name.lower() == b"content-length" for name, _ in self._fields)
-        codings = [v.strip().lower() for n, v in self._fields if n.lower() == b"transfer-encoding"]
+        fields = tuple(self._fields)
+        names = [name.lower() for name, _ in fields]
+        head = ResponseHead(status, b"".join(self._reason), _end_to_end(fields, names))
+        codings = [
+            value.strip().lower()
+            for name, (_, value) in zip(names, fields, strict=True)
+            if name == b"transfer-encoding"
+        ]
         self._reason.clear()
         self._fields.clear()
         if self._is_over:
@@ -137,7 +142,7 @@ class ResponseReader:
         if self._is_interim:
             self._events.append(InterimRead(head))
             return
-        self._needs_eof = not has_length and not codings
+        self._needs_eof = not codings and b"content-length" not in names
         self._events.append(FinalRead(head))
         if self._is_head_request:
             # llhttp cannot be told that no body follows, so this connection ends here.
@@ -175,12 +180,15 @@ class ResponseReader:
         return events
 
 
-def _end_to_end(headers: Headers) -> Headers:
-    named = {
-        option.strip().lower()
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.split(b",")
-    }
-    dropped = (named - _NEVER_DROPPED) | _HOP_BY_HOP
-    return tuple(header for header in headers if header[0].lower() not in dropped)
+def _end_to_end(headers: Headers, names: list[bytes]) -> Headers:
+    """Drop the fields that speak of a single connection; *names* are theirs in lower case."""
+    dropped = _HOP_BY_HOP
+    if b"connection" in names:
+        options = b",".join(
+            value for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
+        )
+        named = {option.strip() for option in options.lower().split(b",")}
+        dropped |= named - _NEVER_DROPPED
+    return tuple(
+        [header for name, header in zip(names, headers, strict=True) if name not in dropped]
+    )

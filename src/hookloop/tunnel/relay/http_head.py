@@ -5,7 +5,8 @@ httptools (llhttp) refuses most malformed requests by itself; the checks here ar
 for what it lets through. A head is always rebuilt from its parts, never spliced.
 """
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 
 from hookloop.exchange import Headers, RequestHead
 
@@ -57,6 +58,7 @@ _NEVER_TRAILERS = frozenset(
         b"trailer",
     }
 )
+_HOST_NAME = re.compile(rb'[^\x00-\x20\x7f-\xff@,/\\?#"<>]+')
 HOST_CHARS_MAX = 253  # RFC 1035 section 2.3.4, as text
 PORT_DIGITS_MAX = 5
 
@@ -101,18 +103,24 @@ def admit(raw: RawRequest) -> Admitted | Refusal:
 
 def end_to_end(headers: Headers) -> Headers:
     """Drop the fields that speak of a single connection; order, case and duplicates stay."""
-    named = {
-        option.strip().lower()
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.split(b",")
-    }
-    dropped = (named - _NEVER_DROPPED) | _HOP_BY_HOP
-    return tuple(header for header in headers if header[0].lower() not in dropped)
+    # On the path of every request and answer: lists, and one lower-casing of each name.
+    names = [name.lower() for name, _ in headers]
+    dropped = _HOP_BY_HOP
+    if b"connection" in names:
+        options = b",".join(
+            value for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
+        )
+        named = {option.strip() for option in options.lower().split(b",")}
+        dropped |= named - _NEVER_DROPPED
+    return tuple(
+        [header for name, header in zip(names, headers, strict=True) if name not in dropped]
+    )
 
 
 def passable_trailers(trailers: Headers) -> Headers:
     """Drop the fields that must not come after a body."""
+    if not trailers:
+        return ()
     return tuple(
         field
         for field in end_to_end(trailers)
@@ -122,7 +130,7 @@ def passable_trailers(trailers: Headers) -> Headers:
 
 def is_within_limits(headers: Headers, *, more_bytes: int = 0) -> bool:
     """Say whether fields, and *more_bytes* beside them, are few and short enough to pass on."""
-    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    size = sum([len(name) + len(value) + 4 for name, value in headers])
     return size + more_bytes <= HEAD_BYTES_MAX and len(headers) <= HEADERS_MAX
 
 
@@ -132,13 +140,13 @@ def with_forwarded(head: RequestHead, *, remote_host: str, scheme: str) -> Reque
 
     What the caller claims about itself is replaced: a public relay trusts nobody.
     """
-    kept = tuple(header for header in head.headers if not _is_forwarded(header[0].lower()))
+    kept = tuple([header for header in head.headers if not _is_forwarded(header[0].lower())])
     added = (
         (b"X-Forwarded-For", remote_host.encode()),
         (b"X-Forwarded-Proto", scheme.encode()),
         (b"X-Forwarded-Host", head.get(b"host") or b""),
     )
-    return replace(head, headers=kept + added)
+    return RequestHead(head.method, head.target, kept + added)
 
 
 def _is_forwarded(name: bytes) -> bool:
@@ -195,14 +203,17 @@ def _host_name(host: bytes) -> str | None:
         return None
     if port and not port.isdigit():
         return None
-    if any(byte <= 0x20 or byte >= 0x7F or byte in b'@,/\\?#"<>' for byte in name):
+    if not _HOST_NAME.fullmatch(name):
         return None
     return name.decode("ascii")
 
 
 def _has_body(headers: Headers) -> bool:
-    names = {name.lower(): value for name, value in headers}
-    return b"transfer-encoding" in names or names.get(b"content-length", b"0").strip() != b"0"
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"transfer-encoding" or (lower == b"content-length" and value.strip() != b"0"):
+            return True
+    return False
 
 
 def _bad(message: str) -> Refusal:

@@ -91,7 +91,8 @@ class RequestReader:
         self._target.append(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
+        # White space behind a value is no part of it (RFC 9112 section 5); llhttp leaves it there.
+        self._fields.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.has_begun_head = False

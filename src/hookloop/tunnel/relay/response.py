@@ -106,7 +106,7 @@ def _content_length(headers: Headers) -> int | None:
 
 
 def _without(name: bytes, headers: Headers) -> Headers:
-    return tuple(header for header in headers if header[0].lower() != name)
+    return tuple([header for header in headers if header[0].lower() != name])
 
 
 def _encode_head(status: int, reason: bytes, headers: Headers) -> bytes:

@@ -1,0 +1,79 @@
+"""The agent's settings."""
+
+import pytest
+
+from hookloop.errors import ConfigError
+from hookloop.tunnel.agent import AgentConfig
+from hookloop.tunnel.agent.config import Upstream, parse_upstream
+
+LOCAL = Upstream("localhost", 3000)
+
+
+@pytest.mark.parametrize(
+    ("text", "upstream"),
+    [
+        ("3000", LOCAL),
+        ("localhost:3000", LOCAL),
+        ("http://localhost:3000", LOCAL),
+        ("http://localhost:3000/", LOCAL),
+        ("http://3000", LOCAL),
+        ("127.0.0.1:1", Upstream("127.0.0.1", 1)),
+        ("[::1]:65535", Upstream("::1", 65535)),
+    ],
+)
+def test_a_local_service_is_a_port_or_a_host_and_port(text, upstream):
+    """However it was copied."""
+    assert parse_upstream(text) == upstream
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "65536", "x", "x:", ":80", "https://x:80", "http://x:80/a", "a b:80", "²", "x:99999"],
+)
+def test_anything_else_is_refused_with_an_example(text):
+    """The message repeats what was given."""
+    with pytest.raises(ConfigError, match="3000"):
+        parse_upstream(text)
+
+
+def test_an_upstream_shows_itself_as_a_url():
+    """As callers see it in a 502."""
+    assert str(LOCAL) == "http://localhost:3000"
+    assert str(Upstream("::1", 80)) == "http://[::1]:80"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://tun.example", "https://tun.example:8443/", "http://[::1]:1"]
+)
+def test_a_relay_is_scheme_host_and_port(url):
+    """And the token is not shown."""
+    config = AgentConfig(relay_url=url, token="hlt_secret", upstream=LOCAL)
+
+    assert "hlt_secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "tun.example",
+        "ws://tun.example",
+        "http://",
+        "http://a/path",
+        "http://a:0",
+        "http://a:99999",
+        "http://a:x",
+        "http://[::1",
+    ],
+)
+def test_what_is_no_relays_address_is_refused(url):
+    """At the start, not at the first dial."""
+    with pytest.raises(ConfigError, match="http://host:port"):
+        AgentConfig(relay_url=url, token="t", upstream=LOCAL)
+
+
+@pytest.mark.parametrize("token", ["", "a b", "é", "a\n"])
+def test_what_is_no_token_is_refused(token):
+    """A field could not carry it."""
+    with pytest.raises(ConfigError, match="token"):
+        AgentConfig(relay_url="http://a", token=token, upstream=LOCAL)
