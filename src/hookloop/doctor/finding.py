@@ -1,5 +1,6 @@
 """What the doctor found: a cause, how certain it is, and what to do next."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,6 +8,10 @@ from enum import IntEnum
 __all__ = ["Certainty", "Finding", "likely", "proved", "ranked", "redacted"]
 
 SECRET_CHARS_MIN = 6  # A shorter "secret" is part of ordinary words; Stripe's have over 30.
+
+
+# What is a secret by its looks, though nobody configured it: in a path, say.
+_LOOKS_SECRET = re.compile(r"\b(whsec|sk|rk)_[A-Za-z0-9_+/=-]{6,}")
 
 
 class Certainty(IntEnum):
@@ -51,7 +56,7 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def redacted(findings: Iterable[Finding], secrets: Iterable[str]) -> tuple[Finding, ...]:
     """
-    Return *findings* without any of *secrets* in them.
+    Return *findings* without any of *secrets* in them, in printable characters.
 
     No rule writes one down; a secret that is also a path or a label would get in otherwise.
     """
@@ -66,7 +71,8 @@ def redacted(findings: Iterable[Finding], secrets: Iterable[str]) -> tuple[Findi
     def clean(text: str) -> str:
         for secret in longest_first:
             text = text.replace(secret, "[secret]")
-        return text
+        text = _LOOKS_SECRET.sub("[secret]", text)
+        return "".join(character if character.isprintable() else "?" for character in text)
 
     return tuple(
         Finding(one.code, one.certainty, clean(one.what), clean(one.next_step)) for one in findings

@@ -12,7 +12,7 @@ __all__ = ["RawRequest", "read_request", "read_response"]
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # ten times what any webhook takes
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_REQUEST_LINE = re.compile(r"([A-Za-z]{1,20}) (\S+)(?: HTTP/[0-9.]+)?\s*")
+_REQUEST_LINE = re.compile(r"([A-Za-z]{1,20}) ((?:/|https?://)\S*)(?: HTTP/[0-9.]+)?\s*")
 _STATUS_LINE = re.compile(r"HTTP/[0-9.]+ ([0-9]{3})(?: .*)?")
 
 
