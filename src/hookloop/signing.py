@@ -8,7 +8,6 @@ string, ``whsec_`` included. See https://docs.stripe.com/webhooks#verify-manuall
 Pure: the time is an argument and nothing here reads a clock.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
@@ -29,11 +28,13 @@ TOLERANCE_SECONDS = 300.0  # Stripe's libraries accept five minutes.
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)  # 12 digits last for 30,000 years
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# What Stripe sends for one secret: read in one go, a fifth of the time of the careful way.
+_PLAIN_HEADER = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})", re.ASCII)
 
 
 def sign_stripe(payload: bytes, secret: str, *, signed_at: int) -> str:
     """Return the 64 hex digits that sign *payload* with *secret* at *signed_at* (Unix seconds)."""
-    return _digest(payload, secret.encode(), str(signed_at).encode())
+    return hmac.digest(secret.encode(), b"%d.%b" % (signed_at, payload), "sha256").hex()
 
 
 def stripe_signature_header(payload: bytes, secrets: Iterable[str], *, signed_at: int) -> str:
@@ -65,20 +66,26 @@ def verify_stripe(
     if not header:
         raise SignatureError("missing", "the request has no Stripe-Signature header")
     signed_at, candidates = _parse_header(header)
-    # Authenticate first: the time of a forged header tells nothing.
-    match = _first_match(payload, signed_at.encode(), secrets, candidates)
-    if match is None:
-        raise SignatureError(
-            "mismatch",
-            "no v1 signature matches any of our secrets: either the secret belongs to another "
-            "endpoint, or the body was changed on the way",
-        )
-    check_age(int(signed_at), now, tolerance)
-    return match
+    signed = b"%b.%b" % (signed_at.encode(), payload)
+    for index, secret in enumerate(secrets):
+        expected = hmac.digest(secret.encode(), signed, "sha256").hex()
+        for candidate in candidates:
+            if hmac.compare_digest(expected, candidate):
+                # Only now: the time of a forged header tells nothing.
+                check_age(int(signed_at), now, tolerance)
+                return index
+    raise SignatureError(
+        "mismatch",
+        "no v1 signature matches any of our secrets: either the secret belongs to another "
+        "endpoint, or the body was changed on the way",
+    )
 
 
 def _parse_header(header: str) -> tuple[str, list[str]]:
     """Return the timestamp's digits and every well-formed ``v1``; other schemes are skipped."""
+    plain = _PLAIN_HEADER.fullmatch(header)
+    if plain is not None:
+        return plain[1], [plain[2]]
     if len(header) > HEADER_BYTES_MAX:
         raise SignatureError("malformed", f"Stripe-Signature is over {HEADER_BYTES_MAX} bytes")
     times = []
@@ -94,20 +101,6 @@ def _parse_header(header: str) -> tuple[str, list[str]]:
     if not candidates:
         raise SignatureError("malformed", "Stripe-Signature has no v1= of 64 hex digits")
     return times[0], candidates
-
-
-def _first_match(
-    payload: bytes, signed_at: bytes, secrets: Sequence[str], candidates: Sequence[str]
-) -> int | None:
-    for index, secret in enumerate(secrets):
-        expected = _digest(payload, secret.encode(), signed_at)
-        if any(hmac.compare_digest(expected, candidate) for candidate in candidates):
-            return index
-    return None
-
-
-def _digest(payload: bytes, key: bytes, signed_at: bytes) -> str:
-    return hmac.digest(key, b"%b.%b" % (signed_at, payload), hashlib.sha256).hex()
 
 
 def check_age(signed_at: int, now: float, tolerance: float) -> None:

@@ -1,10 +1,10 @@
 """The ASGI face: for uvicorn and its kin, and for mounting in Starlette or FastAPI."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .receive import Rejected, judge_head, too_large
+from .result import JSON_HEADERS
 
 if TYPE_CHECKING:
     from .receiver import Receiver
@@ -37,7 +37,10 @@ class AsgiFace:
                 closes = scope.get("http_version", "1.1").startswith("1")
                 await _answer(send, self._receiver.refuse(body), closes=closes)
             elif body is not None:
-                await _answer(send, await self._result(scope, body), closes=False)
+                result = await self._receiver.areceive(
+                    body, scope["headers"], path=scope.get("path", "")
+                )
+                await _answer(send, result, closes=False)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "websocket":
@@ -47,7 +50,11 @@ class AsgiFace:
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Rejected | None:
         """Return the body, a refusal without reading more, or None where the caller has gone."""
         most = self._receiver.body_bytes_max
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        length = b""
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = value
+                break
         refused = judge_head(scope["method"], length, body_bytes_max=most)
         if refused is not None:
             return refused
@@ -58,14 +65,6 @@ class AsgiFace:
         if message.get("more_body", False):
             return await _read_rest(body, receive, most)
         return body if len(body) <= most else too_large(most)
-
-    async def _result(self, scope: Scope, body: bytes) -> "Result":
-        answering = asyncio.ensure_future(
-            self._receiver.areceive(body, scope["headers"], path=scope.get("path", ""))
-        )
-        # A caller that hangs up makes some servers cancel us. Handlers are in the middle of
-        # their work then: they run on, and the sender's next attempt finds the event done.
-        return await asyncio.shield(answering)
 
 
 async def _read_rest(first: bytes, receive: Receive, most: int) -> bytes | Rejected | None:
@@ -86,12 +85,19 @@ async def _read_rest(first: bytes, receive: Receive, most: int) -> bytes | Rejec
 
 
 async def _answer(send: Send, result: "Result", *, closes: bool) -> None:
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in result.headers]
-    headers.append((b"content-length", b"%d" % len(result.body)))
+    headers = [(b"content-length", b"%d" % len(result.body))]
+    headers += _JSON if result.headers is JSON_HEADERS else _encoded(result.headers)
     if closes:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
     await send({"type": "http.response.body", "body": result.body})
+
+
+def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+
+
+_JSON = _encoded(JSON_HEADERS)  # those of nearly every answer
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -67,6 +67,8 @@ async def run_handlers(
 
 def combine(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | None]:
     """Return the answer for all attempts of *event*, and the reply in it if there is one."""
+    if all(one.outcome == "handled" and one.reply is None for one in ended):
+        return Result(200, "handled"), None
     reply = next((one.reply for one in ended if one.reply is not None), None)
     if reply is not None and any(one.handler.default is not None for one in ended):
         # Its sender acts on the answer and asks once: a failure of another handler must not

@@ -167,7 +167,8 @@ class Event(Generic[T_co]):
     @property
     def key(self) -> tuple[str | None, bool, str]:
         """What is equal for all deliveries of one fact, twins included: for telling duplicates."""
-        return (self.account or self.context, self.livemode, self.twin_id or self.id)
+        account = _text(self.payload, "account") or _text(self.payload, "context")
+        return (account, self.livemode, _text(self.payload, "snapshot_event") or self.id)
 
     def _request(self) -> dict[str, Any]:
         # A thin event says {"reason": {"request": {...}}}. API versions before 2017-05-25 give
@@ -276,7 +277,7 @@ def read_payload(raw: bytes) -> dict[str, Any]:
     nesting deeper than Python's own limit); whatever the bytes, nothing else is raised.
     """
     try:
-        payload = json.loads(raw, parse_constant=_refuse_constant)
+        payload = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError):
         raise PayloadError("the body is not JSON") from None
     if not isinstance(payload, dict):
@@ -321,3 +322,7 @@ def _seconds(moment: str) -> int:
 def _refuse_constant(name: str) -> NoReturn:
     """NaN and Infinity are no JSON, though Python reads them."""
     raise ValueError(name)
+
+
+# Made once: `json.loads` with an argument makes one for every call.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -32,10 +32,12 @@ class Incoming:
     def get(self, name: str) -> str | None:
         """Return the header *name* (lower case), several of them joined by commas, or None."""
         encoded = name.encode()
+        length = len(name)
         headers = self.headers
         found: str | None = None
-        for key, value in headers.items() if isinstance(headers, Mapping) else headers:
-            if key.lower() != (encoded if isinstance(key, bytes) else name):
+        for key, value in headers if isinstance(headers, (list, tuple)) else headers.items():
+            # Most keys differ in length: only the others are worth lower().
+            if len(key) != length or key.lower() != (encoded if isinstance(key, bytes) else name):
                 continue
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             found = text if found is None else f"{found},{text}"

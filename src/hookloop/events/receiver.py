@@ -150,15 +150,18 @@ class Receiver(Registration, Faces):
         started = self._clock.monotonic()
         try:
             verdict = await self._judge(request, runner)
-            if isinstance(verdict, Rejected):
-                return self._refused(verdict, started)
-            result = await self._handle(verdict.event, runner)
-        except Exception as error:  # a secrets lookup or a filter of the user's
-            logger().error("webhook failed before its handlers", exc_info=error)
-            return self._refused(
-                Rejected(500, "failed", "failed", "a secrets lookup or a filter raised"), started
-            )
-        self._observe(result, started, event=verdict.event)
+        except Exception as error:  # a secrets lookup of the user's
+            return self._failed(error, started)
+        if isinstance(verdict, Rejected):
+            return self._refused(verdict, started)
+        return await runner.unbroken(self._answer_event(verdict.event, runner, started))
+
+    async def _answer_event(self, event: Event[Any], runner: Runner, started: float) -> Result:
+        try:
+            result = await self._handle(event, runner)
+        except Exception as error:  # a filter of the user's
+            return self._failed(error, started)
+        self._observe(result, started, event=event)
         return result
 
     async def _judge(self, request: Incoming, runner: Runner) -> Accepted | Rejected:
@@ -224,6 +227,11 @@ class Receiver(Registration, Faces):
             recent.settle(key, claim, _done(ended), reply)
         return result
 
+    def _failed(self, error: Exception, started: float) -> Result:
+        logger().error("webhook failed before its handlers", exc_info=error)
+        why = "a secrets lookup or a filter raised"
+        return self._refused(Rejected(500, "failed", "failed", why), started)
+
     def _refused(self, rejected: Rejected, started: float) -> Result:
         self._refusals.tell(rejected, self._clock.monotonic())
         result = rejected.result()
@@ -253,7 +261,7 @@ class Receiver(Registration, Faces):
 
 
 def _done(ended: list[Ended]) -> tuple[Handler, ...]:
-    return tuple(one.handler for one in ended if one.is_done)
+    return tuple([one.handler for one in ended if one.is_done])
 
 
 def _checked_body(body: object) -> bytes:

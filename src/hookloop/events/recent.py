@@ -38,9 +38,9 @@ class Claim:
 class _Seen:
     __slots__ = ("done", "leases", "reply")
 
-    def __init__(self) -> None:
+    def __init__(self, leases: dict[Handler, float]) -> None:
         self.done: set[Handler] = set()
-        self.leases: dict[Handler, float] = {}
+        self.leases = leases
         """Who is at it, and until when nobody else may be. Per handler: the twin of an event
         has handlers of its own, which need not wait."""
         self.reply: Reply | None = None
@@ -63,8 +63,9 @@ class RecentEvents:
         with self._lock:
             seen = self._seen.get(key)
             if seen is None:
-                seen = self._seen[key] = _Seen()
+                self._seen[key] = _Seen(dict.fromkeys(handlers, now + LEASE_SECONDS))
                 self._forget_oldest()
+                return Claim(handlers)
             left = tuple(handler for handler in handlers if handler not in seen.done)
             if any(seen.leases.get(handler, now) > now for handler in left):
                 return Claim((), is_busy=True)

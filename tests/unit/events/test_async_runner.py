@@ -1,0 +1,110 @@
+"""Async handlers: their deadline, their own timers, and a caller that goes away."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from hookloop.events.running import AsyncRunner
+
+RUNNER = AsyncRunner()
+
+
+def call(handler, *, seconds: float | None = None):
+    return asyncio.run(RUNNER.call(handler, "evt", is_async=True, seconds=seconds))
+
+
+def test_a_handler_that_never_waits_returns_its_value():
+    """The short way, without a timer, gives what the long one does."""
+
+    async def handler(event):
+        return event.upper()
+
+    assert call(handler) == "EVT"
+
+
+def test_a_handler_that_waits_several_times_returns_its_value():
+    """What it is sent at each step reaches it."""
+
+    async def handler(event):
+        seen = [await asyncio.sleep(0, number) for number in range(3)]
+        loop = asyncio.get_running_loop()
+        return event, seen, await loop.run_in_executor(None, lambda: "threaded")
+
+    assert call(handler) == ("evt", [0, 1, 2], "threaded")
+
+
+@pytest.mark.parametrize("steps_before", [0, 1])
+def test_what_a_handler_raises_is_raised(steps_before: int):
+    """Before its first wait and after it alike."""
+
+    async def handler(event):
+        for _ in range(steps_before):
+            await asyncio.sleep(0)
+        raise KeyError(event)
+
+    with pytest.raises(KeyError, match="evt"):
+        call(handler)
+
+
+def test_a_handler_that_waits_too_long_is_cancelled():
+    """It sees the cancel, may clean up, and the caller gets a `TimeoutError`."""
+    seen = []
+
+    async def handler(event):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cleaned up")
+
+    with pytest.raises(TimeoutError):
+        call(handler, seconds=0.01)
+    assert seen == ["cleaned up"]
+
+
+def test_a_handlers_own_timeout_works():
+    """`asyncio.timeout` and `TaskGroup` know the task that they run in."""
+
+    async def handler(event):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(asyncio.sleep(0, "child"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.Event().wait()
+        return task.result()
+
+    assert call(handler) == "child"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_unbroken_returns_what_the_coroutine_returns(waits: bool):
+    """Whether or not it comes to wait."""
+
+    async def work():
+        if waits:
+            await asyncio.sleep(0)
+        return "done"
+
+    assert asyncio.run(RUNNER.unbroken(work())) == "done"
+
+
+def test_unbroken_work_outlives_a_caller_that_is_cancelled():
+    """A server that cancels a request whose sender hung up does not cut a handler in half."""
+
+    async def main():
+        begun, may_go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def work():
+            begun.set()
+            await may_go_on.wait()
+            ended.set()
+
+        caller = asyncio.ensure_future(RUNNER.unbroken(work()))
+        await begun.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        may_go_on.set()
+        await ended.wait()
+
+    asyncio.run(asyncio.wait_for(main(), 5))
