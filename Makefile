@@ -29,6 +29,7 @@ lint: .venv/.dev  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/*.py
 	$(BIN)/lint-imports
 
 format: .venv/.dev  ## let ruff rewrite what it can
