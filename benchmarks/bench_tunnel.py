@@ -12,7 +12,8 @@ Caller, proxy, relay, agent and upstream are processes of their own, all on uvlo
 this machine, so that they compete for its cores: ratios mean more than numbers. Rounds are
 interleaved (direct, splice, tunnel, direct, ...), so that a busy moment hits all three. Shown
 are medians of the rounds: requests/s, p50 and p99 in milliseconds, and the tunnel's
-requests/s over those of each reference.
+requests/s over those of each reference. The last line is the CPU time that relay and agent
+used for each request, start and all: the steadiest number on a machine with other work.
 
 Run: python benchmarks/bench_tunnel.py [--seconds 2] [--rounds 3] [--profile relay|agent]
 With the defaults it takes about 45 s. --profile prints where that process spends its time.
@@ -134,6 +135,7 @@ async def ready(port):
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
+    print(time.process_time(), flush=True)
 
 
 ROLES = {"upstream": upstream, "splice": splice, "relay": relay, "agent": agent}
@@ -150,7 +152,7 @@ def serve(role, ports, *, is_profiled):
 
 
 @contextlib.contextmanager
-def process(role, *ports, profiled=None):
+def process(role, *ports, profiled=None, cpu_seconds=None):
     command = [sys.executable, __file__, "--role", role, *map(str, ports)]
     command += ["--profile", role] if profiled == role else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
@@ -158,6 +160,9 @@ def process(role, *ports, profiled=None):
             yield int(running.stdout.readline())
         finally:
             running.terminate()
+            used = running.stdout.readline()
+            if cpu_seconds is not None:
+                cpu_seconds[role] = float(used)
 
 
 # --- the caller -----------------------------------------------------------------------------
@@ -192,8 +197,8 @@ class Caller(asyncio.Protocol):
             self.ask()
 
 
-async def measure(port, connections, seconds):
-    """Return requests/s, p50 and p99 in milliseconds."""
+async def measure(port, connections, seconds, requests):
+    """Return requests/s, p50 and p99 in milliseconds; add to *requests* of *port*."""
     loop = asyncio.get_running_loop()
     latencies = []
     callers = [
@@ -201,6 +206,7 @@ async def measure(port, connections, seconds):
         for _ in range(connections)
     ]
     await asyncio.sleep(seconds / 4)  # until connections and caches are warm
+    warm_up = len(latencies)
     latencies.clear()
     started = time.perf_counter()
     await asyncio.sleep(seconds)
@@ -210,25 +216,32 @@ async def measure(port, connections, seconds):
         caller.is_stopped = True
     await asyncio.sleep(0.1)
     ordered = sorted(latencies[:count])
+    requests[port] = requests.get(port, 0) + warm_up + len(latencies)
     return count / took, ordered[count // 2] * 1e3, ordered[count * 99 // 100] * 1e3
 
 
 def main(arguments):
-    profiled = arguments.profile
+    profiled, cpu_seconds, requests = arguments.profile, {}, {}
     with contextlib.ExitStack() as stack:
         upstream_port = stack.enter_context(process("upstream"))
         splice_port = stack.enter_context(process("splice", upstream_port))
-        relay_port = stack.enter_context(process("relay", profiled=profiled))
-        stack.enter_context(process("agent", relay_port, upstream_port, profiled=profiled))
+        relay_port = stack.enter_context(
+            process("relay", profiled=profiled, cpu_seconds=cpu_seconds)
+        )
+        stack.enter_context(
+            process("agent", relay_port, upstream_port, profiled=profiled, cpu_seconds=cpu_seconds)
+        )
         ports = {"direct": upstream_port, "splice": splice_port, "tunnel": relay_port}
         results = {(path, count): [] for path in PATHS for count in CONNECTIONS}
         for _ in range(arguments.rounds):
             for count in CONNECTIONS:
                 for path in PATHS if not profiled else ("tunnel",):
-                    result = uvloop.run(measure(ports[path], count, arguments.seconds))
+                    result = uvloop.run(measure(ports[path], count, arguments.seconds, requests))
                     results[path, count].append(result)
     if not profiled:
         show(results)
+        each = {role: used / requests[relay_port] * 1e6 for role, used in cpu_seconds.items()}
+        print(f"\nCPU of a request: relay {each['relay']:.0f} us, agent {each['agent']:.0f} us")
 
 
 def show(results):

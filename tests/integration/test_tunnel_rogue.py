@@ -200,8 +200,9 @@ async def test_an_agent_that_never_reads_holds_up_only_its_own():
 
 @pytest.mark.parametrize("frame", ["PING", "BIND"])
 @on_a_loop
-async def test_a_flood_of_questions_without_reading_ends_the_session(frame):
+async def test_a_flood_of_questions_without_reading_ends_the_session(frame, monkeypatch):
     """Answers that nobody reads are not piled up for ever."""
+    monkeypatch.setattr("hookloop.tunnel.wire.session.CONTROL_BYTES_MAX", 256 * KIB)
     type_ = FrameType[frame]
     payload = bytes(8) if type_ is FrameType.PING else Bind(1, "x" * 900).encode()
     async with loop_of() as loop, rogue_agent(loop.relay.port) as rogue:
