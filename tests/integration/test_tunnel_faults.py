@@ -344,6 +344,27 @@ async def test_nonsense_after_an_early_answer_ends_the_connection_at_once():
     assert rest == b""
 
 
+@on_a_loop
+async def test_a_request_that_breaks_during_its_answer_cuts_the_answer():
+    """There is no second answer to give."""
+
+    async def app(served):
+        await served.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+        await served.body()
+
+    head = b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % HOST
+    async with loop_of(app) as loop:
+        caller = await loop.call()
+        await caller.send(head)
+        await caller.head()
+        await caller.send(b"no chunk\r\n")
+        rest = await caller.rest()
+        await until(lambda: loop.at_relay.captures)
+
+    assert rest == b"5\r\nbegun\r\n"
+    assert "not valid HTTP" in loop.at_relay.captures[0].failure
+
+
 @ON_BOTH_LOOPS
 def test_a_caller_that_leaves_resets_the_upstream(factory):
     """An upstream that produces for nobody is told."""
@@ -492,3 +513,94 @@ async def test_a_caller_that_stops_reading_holds_its_answer_for_a_time_only(monk
         await caller.send(get())
         await until(lambda: loop.relay.statistics().streams_open == 1)
         await until(lambda: loop.relay.statistics().downstreams == 0)
+
+
+@ON_BOTH_LOOPS
+def test_an_upload_that_the_upstream_does_not_read_is_held_at_its_caller(factory):
+    """Neither relay nor agent keeps more than the credit; once it reads, all of it arrives."""
+    gate = asyncio.Event()
+
+    async def app(served):
+        served.writer.transport.pause_reading()
+        await gate.wait()
+        served.writer.transport.resume_reading()
+        body = await served.body()
+        await served.answer(b"%d" % len(body))
+
+    async def scenario():
+        async with loop_of(app) as loop:
+            caller = await loop.call()
+            caller.writer.write(post(bytes(32 * MIB)))
+            await settled(caller.writer.transport.get_write_buffer_size)
+            at_caller = caller.writer.transport.get_write_buffer_size()
+            (link,) = loop.relay._links
+            at_relay = link._session.statistics().bytes_queued
+            gate.set()
+            response = await caller.response()
+
+        assert at_caller > 0
+        assert at_relay <= (128 + 256) * KIB
+        assert response.body == b"%d" % (32 * MIB)
+
+    run_on(factory, scenario)
+
+
+@on_a_loop
+async def test_an_upstream_that_speaks_unasked_is_not_asked_again_on_that_connection():
+    """What it says would be taken for the next answer."""
+    peers = []
+
+    async def app(served):
+        peers.append(served.writer.get_extra_info("peername"))
+        await served.answer(b"answer")
+        if len(peers) == 1:
+            await soon(asked_once.wait())
+            await served.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    asked_once = asyncio.Event()
+    async with loop_of(app) as loop:
+        caller = await loop.call()
+        await caller.ask(get())
+        await until(lambda: loop.agent._pool._idle)
+        asked_once.set()
+        await until(lambda: not loop.agent._pool._idle)
+        second = await caller.ask(get())
+
+    assert second.body == b"answer"
+    assert len(set(peers)) == 2
+
+
+@on_a_loop
+async def test_an_agent_that_serves_all_it_can_is_503(monkeypatch):
+    """With a hint that it will not last, and no fault of the caller's."""
+    monkeypatch.setattr("hookloop.tunnel.agent.client.STREAMS_MAX", 1)
+    gate = asyncio.Event()
+
+    async def app(served):
+        await gate.wait()
+        await served.answer()
+
+    async with loop_of(app) as loop:
+        first = await loop.call()
+        await first.send(get())
+        await until(lambda: loop.relay.statistics().streams_open == 1)
+        second = await loop.ask(get())
+        gate.set()
+        answered = await first.response()
+
+    assert (answered.status, second.status) == (200, 503)
+    assert code_of(second) == "overloaded"
+    assert second.values(b"retry-after") == [b"1"]
+
+
+@on_a_loop
+async def test_a_body_that_nobody_wants_is_not_read_to_its_end():
+    """A refused upload is drained for a while, and then its connection ends."""
+    async with loop_of() as loop:
+        caller = await loop.call()
+        request = post(bytes(64 * MIB), host=b"nobody.tun.test")
+        caller.writer.write(request[: 8 * MIB])
+        response = await caller.response()
+        await until(lambda: loop.relay.statistics().downstreams == 0)
+
+    assert response.status == 404

@@ -138,6 +138,22 @@ async def test_a_body_that_does_not_keep_its_length_is_seen_to_be_cut(bodies):
         assert await is_well(loop)
 
 
+@pytest.mark.parametrize(("length", "status"), [(b"0", 200), (b"5", 502)])
+@on_a_loop
+async def test_a_response_may_end_with_its_head_if_that_is_its_length(length, status):
+    """Else it is broken before any of it was passed on."""
+    async with loop_of() as loop, rogue_agent(loop.relay.port) as rogue:
+        caller = await loop.call()
+        await caller.send(get(host=ROGUE_HOST))
+        request = await rogue.heard(FrameType.REQUEST)
+        head = fields(b"200", b"OK", b"Content-Length", length)
+        await rogue.send(FrameType.RESPONSE, head, stream=request.stream, flags=END)
+        response = await caller.response()
+
+    assert response.status == status
+    assert response.is_whole
+
+
 @on_a_loop
 async def test_trailers_of_an_agent_are_filtered_too():
     """It may not set a cookie, nor speak as the relay, after the body."""
