@@ -12,9 +12,14 @@ This door stands on the standard library alone. The relay, the agent and the
 sandbox are behind ``hookloop[standard]`` and the ``hookloop`` command.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import ConfigError, HookloopError, RemoteError, SignatureError
-from .events import Drop, Event, Handlers, Hooks, ProviderHooks, Reject, Reply, Result, Retry
+from .events import Drop, Event, Handlers, Hooks, Reject, Reply, Result, Retry
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .events import ProviderHooks
 
 __all__ = [
     "ConfigError",
@@ -32,3 +37,12 @@ __all__ = [
     "SignatureError",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Not every process needs it (PEP 562).
+    if name == "ProviderHooks":
+        from .events import ProviderHooks
+
+        return ProviderHooks
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

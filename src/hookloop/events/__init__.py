@@ -8,14 +8,18 @@ they are given, `outcomes` what they may answer. Each face is a module of its ow
 asked for.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .event import Event, Related
 from .handlers import Handlers
 from .hooks import Hooks
 from .incoming import Incoming
-from .observer import Answered, Observer
 from .outcomes import Drop, Reject, Reply, Retry
-from .provider_hooks import ProviderHooks
 from .result import Result
+
+if TYPE_CHECKING:
+    from .observer import Answered, Observer
+    from .provider_hooks import ProviderHooks
 
 __all__ = [
     "Answered",
@@ -32,3 +36,18 @@ __all__ = [
     "Result",
     "Retry",
 ]
+
+# What not every process needs is imported when it is asked for (PEP 562).
+_LATER = {
+    "Answered": "observer",
+    "Observer": "observer",
+    "ProviderHooks": "provider_hooks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -5,22 +5,27 @@ A handler that fails never stops the others. The answer tells the worst outcome,
 whatever is not done comes again.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .event import Event
 from .log import logger
-from .observer import Observer
 from .outcomes import Drop, Reject, Reply, Retry
 from .result import JSON_HEADERS, Result
 from .router import Handler
 from .running import Runner
 
+if TYPE_CHECKING:
+    from .observer import Observer
+
 __all__ = ["SYNCHRONOUS_SECONDS", "Ended", "combine", "run_handlers"]
 
 SYNCHRONOUS_SECONDS = {"issuing_authorization.request": 1.6}
 """Types whose sender waits for the answer, and how long ours may take: Stripe allows 2 s."""
+
+_API_VERSION = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)  # 2026-10-28.endive
 
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # a day; what is larger is a mistake of units
 
@@ -55,7 +60,7 @@ _STATUS = {"handler_failed": 500, "retry": 503, "rejected": 422, "dropped": 200,
 
 
 async def run_handlers(
-    event: Event[Any], handlers: Sequence[Handler], runner: Runner, observers: Sequence[Observer]
+    event: Event[Any], handlers: Sequence[Handler], runner: Runner, observers: "Sequence[Observer]"
 ) -> list[Ended]:
     """Run all *handlers*, one after the other in their order."""
     seconds = SYNCHRONOUS_SECONDS.get(event.type)
@@ -87,8 +92,10 @@ def combine(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | 
 def reply_result(event: Event[Any], reply: Reply) -> Result:
     """Return *reply* as a result; Stripe wants the API version of the event named in it."""
     headers = {"Content-Type": "application/json"}
-    if event.api_version:
-        headers["Stripe-Version"] = event.api_version
+    version = event.api_version
+    # It becomes a header: what is no version could end the line and start another.
+    if version and _API_VERSION.fullmatch(version):
+        headers["Stripe-Version"] = version
     headers.update(reply.headers)
     return Result(reply.status, "handled", tuple(headers.items()), reply.body)
 
@@ -97,7 +104,7 @@ async def _attempt(
     event: Event[Any],
     handler: Handler,
     runner: Runner,
-    observers: Sequence[Observer],
+    observers: "Sequence[Observer]",
     seconds: float | None,
 ) -> Ended:
     try:

@@ -95,7 +95,5 @@ def _response(event: Mapping[str, Any], result: "Result") -> dict[str, Any]:
     else:
         response["headers"] = dict(result.headers)
     if "elb" in (event.get("requestContext") or {}):
-        from http import HTTPStatus
-
-        response["statusDescription"] = f"{result.status} {HTTPStatus(result.status).phrase}"
+        response["statusDescription"] = result.status_line
     return response

@@ -13,7 +13,6 @@ from .faces import Faces
 from .incoming import HeadersLike, Incoming
 from .keyring import Keyring, SecretsLike
 from .log import RefusalLog, logger
-from .observer import Answered, Observer
 from .receive import BODY_BYTES_MAX, Accepted, Rejected, judge, judge_head
 from .recent import RECENT_MAX, RecentEvents
 from .registration import Registration
@@ -22,6 +21,7 @@ from .router import Handler, is_async
 from .running import AsyncRunner, Runner, SyncRunner, finish
 
 if TYPE_CHECKING:
+    from .observer import Observer
     from .providers import Provider
 
 __all__ = ["Receiver", "SecretsLookup"]
@@ -121,7 +121,7 @@ class Receiver(Registration, Faces):
 
     # --- looking in -------------------------------------------------------------------------
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: "Observer") -> None:
         """Tell *observer* of every attempt and every answer from now on."""
         self._observers.append(observer)
 
@@ -248,6 +248,8 @@ class Receiver(Registration, Faces):
     ) -> None:
         if not self._observers:
             return
+        from .observer import Answered
+
         seconds = self._clock.monotonic() - started
         answered = Answered(
             result, provider=self.provider.name, event=event, reason=reason, seconds=seconds

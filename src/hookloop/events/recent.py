@@ -6,9 +6,10 @@ the others only. It is this process's own and dies with it; what must survive th
 be shared by several workers, belongs in an inbox.
 """
 
+# What `threading.Lock` is; `threading` itself costs 1 ms to import.
+from _thread import allocate_lock
 from collections import OrderedDict
 from collections.abc import Hashable
-from threading import Lock
 
 from .outcomes import Reply
 from .router import Handler
@@ -56,7 +57,7 @@ class RecentEvents:
     def __init__(self, events_max: int = RECENT_MAX) -> None:
         self._events_max = events_max
         self._seen: OrderedDict[Hashable, _Seen] = OrderedDict()
-        self._lock = Lock()
+        self._lock = allocate_lock()
 
     def claim(self, key: Hashable, handlers: tuple[Handler, ...], now: float) -> Claim:
         """Take the event *key* for those of *handlers* that have not done it yet."""

@@ -31,6 +31,16 @@ class Result:
         self.body = b'{"outcome": "%b"}' % outcome.encode() if body is None else body
 
     @property
+    def status_line(self) -> str:
+        """The status with its name, as in ``200 OK``, for faces that must give both."""
+        from http import HTTPStatus
+
+        try:
+            return f"{self.status} {HTTPStatus(self.status).phrase}"
+        except ValueError:  # a handler's `Reply` may have any status
+            return f"{self.status} {self.outcome}"
+
+    @property
     def is_success(self) -> bool:
         """Whether the sender takes the delivery for done: Stripe counts redirects as failures."""
         return 200 <= self.status < 300

@@ -1,7 +1,6 @@
 """The WSGI face: for gunicorn, uWSGI and mod_wsgi, alone or under a dispatcher."""
 
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .incoming import read_length
@@ -29,8 +28,8 @@ class WsgiFace:
         else:
             path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
             result = self._receiver.receive(body, _headers(environ), path=path)
-        status = f"{result.status} {HTTPStatus(result.status).phrase}"
-        start_response(status, [*result.headers, ("Content-Length", str(len(result.body)))])
+        headers = [*result.headers, ("Content-Length", str(len(result.body)))]
+        start_response(result.status_line, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [result.body]
 
 
