@@ -117,6 +117,14 @@ def test_a_module_that_fails_is_named_with_its_line(doctor: Doctor):
     assert "KeyError at shop.py:2: SHOP_SECRET_NAME is not set" in finding["what"]
 
 
+def test_django_is_set_up_before_the_import(doctor: Doctor, monkeypatch: pytest.MonkeyPatch):
+    """Models, and so most handlers, cannot be imported before; any module with settings will do."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "json")
+    needs_apps = "from django.apps import apps\napps.check_apps_ready()\n"
+
+    assert doctor(HOOKS + needs_apps + HANDLERS).returncode == 0
+
+
 def test_a_typo_in_a_handlers_type_is_told_in_our_own_words(doctor: Doctor):
     """`on` refuses it at import, with the closest match."""
     done = doctor(HOOKS + "hooks.on('customer.update')(print)\n", "--json")

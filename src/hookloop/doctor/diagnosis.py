@@ -20,7 +20,7 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
     report = check_signature(case)
     findings = [*_method(case), *check_secrets(case), *report.findings]
     if case.answer is not None:
-        findings += check_answer(case.answer, case.url)
+        findings += check_answer(case.answer, _address(case))
         findings += _refused(case, report, findings)
     return redacted(ranked(findings), case.secrets.values())
 
@@ -36,6 +36,15 @@ def _method(case: Case) -> list[Finding]:
             "look for the redirect before this request, and register the address it leads to",
         )
     ]
+
+
+def _address(case: Case) -> str:
+    """Return where the request was sent, whole if its Host says so: a redirect is judged by it."""
+    host = case.value("host")
+    if not host or not case.url.startswith("/"):
+        return case.url
+    scheme = (case.value("x-forwarded-proto") or "http").strip().lower()
+    return f"{scheme if scheme in ('http', 'https') else 'http'}://{host.strip()}{case.url}"
 
 
 def _refused(case: Case, report: SignatureReport, found: list[Finding]) -> list[Finding]:

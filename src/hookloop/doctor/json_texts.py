@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["json_texts"]
 
-PARSED_BYTES_MAX = 512 * 1024  # json keeps some 20 times its text; Stripe's events are smaller
+PARSED_BYTES_MAX = 512 * 1024  # all texts of this much take about 3 s; Stripe's events are smaller
 
 _LAYOUTS: tuple[tuple[str, int | str | None, tuple[str, str]], ...] = (
     ("two-space indents", 2, (",", ": ")),

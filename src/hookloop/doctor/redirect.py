@@ -40,7 +40,11 @@ def check_redirect(answer: Answer, url: str) -> Finding:
     if _is_login(here, there):
         return _login(answer, there, is_certain=_returns_here(here, there))
     if there.path != here.path and there.path.rstrip("/") == here.path.rstrip("/"):
-        return _slash(answer, path_of(url), there.path)
+        is_here = not there.netloc or (there.scheme, _host(there)) == (here.scheme, _host(here))
+        whole = there.path if is_here else f"{there.scheme}://{_host(there)}{there.path}"
+        return _slash(answer, path_of(url), whole)
+    if there.path == here.path and not here.netloc:
+        return _elsewhere(answer, "the same path at another address")
     if there.path == here.path and _host(there) == _host(here) and there.scheme != here.scheme:
         return _moved(answer, f"{here.scheme}:// leads to {there.scheme}://", "https_redirect")
     if there.path == here.path and _host(there) != _host(here):

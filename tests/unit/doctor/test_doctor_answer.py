@@ -56,6 +56,38 @@ def test_a_redirect_to_https_is_told_from_one_to_another_host():
 
 
 @pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ((("Host", "shop.example"),), "https_redirect"),
+        ((("Host", "shop.example"), ("X-Forwarded-Proto", "gopher")), "https_redirect"),
+        ((("Host", "old.example"),), "host_redirect"),
+        ((), "redirect"),
+    ],
+)
+def test_a_saved_request_is_placed_by_its_host(headers, code: str):
+    """The request line has only a path; the Host header says where it was sent."""
+    found = diagnose(case(url="/webhooks/stripe", headers=headers, answer=redirect(URL)))
+
+    assert found[0].code == code
+
+
+def test_a_slash_redirect_to_another_origin_names_all_of_it():
+    """Registering the path alone would meet the next redirect."""
+    answer = redirect("https://www.shop.example/webhooks/stripe/")
+
+    finding = diagnose(case(url=URL, answer=answer))[0]
+
+    assert finding.code == "slash_redirect"
+    assert finding.next_step.startswith("register https://www.shop.example/webhooks/stripe/ at")
+
+
+@pytest.mark.parametrize("query", ["&".join(["a=b"] * 60), "next=http://[x"])
+def test_a_query_that_cannot_be_read_tells_nothing(query: str):
+    """It is somebody else's to write."""
+    assert first(redirect(f"/hello?{query}")) == ("redirect", "PROVED")
+
+
+@pytest.mark.parametrize(
     ("status", "body", "code"),
     [
         (403, "<h1>Forbidden</h1><p>CSRF verification failed. Request aborted.</p>", "csrf"),

@@ -315,3 +315,40 @@ def test_a_good_request_that_is_refused_points_behind_the_capture():
     finding = diagnose(case(answer=Answer(400, (), '{"error": "Invalid signature"}')))[0]
 
     assert (finding.code, finding.certainty) == ("refused_though_good", Certainty.LIKELY)
+
+
+@pytest.mark.parametrize("header", ["t=1,v1=abc", "v1=0", f"t=now,v1={'0' * 64}", "v1" * 5000])
+def test_a_header_that_cannot_be_read_is_named(header: str):
+    """No secret is blamed for it."""
+    assert [one.code for one in diagnose(case(BODY, header))] == ["header_mangled"]
+
+
+def test_a_very_large_body_is_read_as_it_is():
+    """Undoing changes has its limit; verifying has not."""
+    large = json.dumps({**EVENT, "padding": "x" * 2_000_000}, indent=2).encode()
+
+    assert diagnose(case(large, signature(large))) == ()
+    assert diagnose(case(large + b"\n", signature(large)))[-1].code == "unknown_secret"
+
+
+def test_a_large_body_is_not_written_anew():
+    """Up to here single changes are undone; JSON of this size costs too much to rewrite."""
+    large = json.dumps({**EVENT, "padding": "x" * 600_000}, indent=2).encode()
+
+    assert first(case(large + b"\n", signature(large))).code == "body_newline"
+
+
+def test_a_body_of_lost_characters_is_likely_decoded_too_early():
+    """decode(errors='replace') cannot be undone, and leaves its mark."""
+    found = diagnose(case(BODY.decode("ascii", "replace").encode()))
+
+    assert (found[0].code, found[0].certainty) == ("body_recoded", Certainty.LIKELY)
+
+
+def test_json_that_stripe_would_not_write_is_likely_rewritten():
+    """Where numbers were changed too, no HMAC can fit any more."""
+    changed = json.dumps({**EVENT, "created": 1.0}).encode()
+
+    found = diagnose(case(changed))
+
+    assert (found[0].code, found[0].certainty) == ("body_reserialised", Certainty.LIKELY)
