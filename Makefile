@@ -21,9 +21,12 @@ test: .venv/.dev  ## every test but the long suites, with coverage (ARGS="-k nam
 test-all: .venv/.dev  ## the long suites too: soak and fuzz
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
-oldest: .venv/oldest/.installed  ## the examples again, with the oldest frameworks we support
+OLDEST_TESTS := tests/integration/test_examples.py tests/integration/test_examples_raw_body.py \
+	tests/integration/events/test_status_table.py
+
+oldest: .venv/oldest/.installed  ## the examples and every face again, with the oldest frameworks
 	.venv/oldest/bin/python scripts/check_oldest.py
-	.venv/oldest/bin/python -m pytest tests/integration/test_examples.py $(ARGS)
+	.venv/oldest/bin/python -m pytest $(OLDEST_TESTS) $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check

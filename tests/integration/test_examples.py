@@ -1,8 +1,8 @@
 """
 Each example, run by the command in its docstring and asked over a socket.
 
-Nothing here needs more than pytest and the frameworks: `make oldest` runs it with the
-oldest versions that pyproject.toml allows, `make test` with those of constraints.txt.
+`make oldest` runs this with the oldest frameworks that pyproject.toml allows, `make test` with
+those of constraints.txt.
 """
 
 import base64
