@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all oldest lint format bench build lock clean
+.PHONY: help demo test test-all fuzz oldest lint format bench build lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ OLDEST_TESTS := tests/integration/test_examples.py tests/integration/test_exampl
 oldest: .venv/oldest/.installed  ## the examples and every face again, with the oldest frameworks
 	.venv/oldest/bin/python scripts/check_oldest.py
 	.venv/oldest/bin/python -m pytest $(OLDEST_TESTS) $(ARGS)
+
+fuzz: .venv/.dev  ## hostile requests for the handler library (ARGS="--requests 5000000 --seed 1")
+	$(BIN)/python tests/fuzz/fuzz_events.py $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check

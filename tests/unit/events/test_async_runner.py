@@ -10,6 +10,13 @@ from hookloop.events.running import AsyncRunner
 RUNNER = AsyncRunner()
 
 
+async def next_turn(value):
+    """Wait for the loop's next turn, and no longer."""
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, value)
+    return await future
+
+
 def call(handler, *, seconds: float | None = None):
     return asyncio.run(RUNNER.call(handler, "evt", is_async=True, seconds=seconds))
 
@@ -27,7 +34,7 @@ def test_a_handler_that_waits_several_times_returns_its_value():
     """What it is sent at each step reaches it."""
 
     async def handler(event):
-        seen = [await asyncio.sleep(0, number) for number in range(3)]
+        seen = [await next_turn(number) for number in range(3)]
         loop = asyncio.get_running_loop()
         return event, seen, await loop.run_in_executor(None, lambda: "threaded")
 
@@ -40,7 +47,7 @@ def test_what_a_handler_raises_is_raised(steps_before: int):
 
     async def handler(event):
         for _ in range(steps_before):
-            await asyncio.sleep(0)
+            await next_turn(None)
         raise KeyError(event)
 
     with pytest.raises(KeyError, match="evt"):
@@ -67,7 +74,7 @@ def test_a_handlers_own_timeout_works():
 
     async def handler(event):
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(asyncio.sleep(0, "child"))
+            task = group.create_task(next_turn("child"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.01):
                 await asyncio.Event().wait()
@@ -82,7 +89,7 @@ def test_unbroken_returns_what_the_coroutine_returns(waits: bool):
 
     async def work():
         if waits:
-            await asyncio.sleep(0)
+            await next_turn(None)
         return "done"
 
     assert asyncio.run(RUNNER.unbroken(work())) == "done"
