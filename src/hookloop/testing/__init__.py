@@ -8,23 +8,34 @@ Test your handlers through the bytes they get in production.
         assert answer.status == 200
 
 `make` builds an event of any type Stripe has, from the classes of the installed `stripe`
-package; `sign` signs it; `send` posts it to your application. With pytest, the fixture
-``stripe_events`` has all of them. Importing this loads the standard library alone. Read
-`made_event` first.
+package; `sign` signs it; `send` posts it to your application; `chaos` delivers events as
+badly as the internet can. With pytest, the fixture ``stripe_events`` has all of them.
+Importing this loads the standard library alone. Read `made_event` first.
 """
 
 from .answer import Answer
+from .chaos import achaos, chaos
+from .chaos_report import ChaosError, ChaosReport
 from .clock import ManualClock
+from .crash import CommitPoints, Crash
 from .made_event import make, make_thin
 from .sending import asend, send
 from .signed_request import SECRET, SignedRequest, sign
+from .stripe_events import StripeEvents
 
 __all__ = [
     "SECRET",
     "Answer",
+    "ChaosError",
+    "ChaosReport",
+    "CommitPoints",
+    "Crash",
     "ManualClock",
     "SignedRequest",
+    "StripeEvents",
+    "achaos",
     "asend",
+    "chaos",
     "make",
     "make_thin",
     "send",

@@ -1,194 +1,225 @@
 """
 Deliver events as badly as the internet can, and see that the end is always the same.
 
-Senders promise at least once and no order: every event may come twice, in any order, and
-the process may die after any commit. Handlers that stand this leave the same data behind.
+Every event may come twice, in any order, at the same time as another, and the process may
+die after any commit. Handlers that stand this leave the same data behind.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-__all__ = ["ChaosReport", "CommitCrash", "Crashed", "chaos"]
+from hookloop.errors import ConfigError
 
-ORDERS_MAX = 24  # all orders of four events; of more, as many are drawn
-ATTEMPTS_MAX = 5  # of one delivery; a handler that fails as often will fail for ever
-CRASHES_MAX = 1000  # commits in one run; more than that is a loop
+from .chaos_report import ChaosError, ChaosReport, Difference, Refused, told
+from .crash import CommitPoints, Crash
+from .delivering import Delivering, InTasks, InThreads, is_taken
+from .package import closest
+from .schedules import KINDS, Kind, Schedule, Step, in_order, schedules, simpler
 
-E = TypeVar("E")
+__all__ = ["achaos", "chaos"]
 
+T = TypeVar("T")
 
-class Crashed(BaseException):
-    """
-    The process "died" here.
-
-    No `Exception`: what dies does not run ``except Exception`` either.
-    """
-
-
-class CommitCrash:
-    """
-    Dies after a chosen commit. Let your storage call `committed` right after each commit:
-    from SQLAlchemy's ``after_commit``, or a wrapper of ``connection.commit``.
-    """
-
-    def __init__(self) -> None:
-        self._left: int | None = None
-
-    def arm(self, commits: int) -> None:
-        """Die after that many commits from now; once."""
-        self._left = commits
-
-    @property
-    def is_armed(self) -> bool:
-        """Whether it has still to die."""
-        return self._left is not None
-
-    def disarm(self) -> None:
-        """Never mind."""
-        self._left = None
-
-    def committed(self) -> None:
-        """Take note of a commit. Raises `Crashed` after the armed one."""
-        if self._left is None:
-            return
-        self._left -= 1
-        if self._left <= 0:
-            self._left = None
-            raise Crashed
+ATTEMPTS_MAX = 5  # of one event, once everything has been delivered; more would fail for ever
+SIMPLER_MAX = 200  # runs spent on making a failing schedule shorter
 
 
-class ChaosReport:
-    """How much was tried."""
-
-    __slots__ = ("crashes", "deliveries", "orders")
-
-    def __init__(self) -> None:
-        self.orders = 0
-        self.crashes = 0
-        self.deliveries = 0
-
-    def __repr__(self) -> str:
-        return (
-            f"<ChaosReport {self.orders} orders, {self.crashes} crashes, "
-            f"{self.deliveries} deliveries>"
-        )
-
-
-def chaos(
-    events: Sequence[E],
+def chaos(  # the seams of a whole application
+    deliver: Callable[[Any], Any],
+    events: Sequence[Any],
     *,
-    deliver: Callable[[E], Any],
+    digest: Callable[[], Any],
     reset: Callable[[], object],
-    digest: Callable[[], object],
     restart: Callable[[], object] | None = None,
-    crash: CommitCrash | None = None,
-    seed: int = 0,
-    orders_max: int = ORDERS_MAX,
+    commits: CommitPoints | None = None,
+    kinds: Collection[Kind] = KINDS,
+    seed: int | str = 0,
 ) -> ChaosReport:
     """
-    Deliver *events* in every order, each twice, with crashes; compare what is left behind.
+    Deliver *events* in many schedules, and compare what each leaves behind with a plain run.
 
-    *deliver* sends one event and returns the `Answer`, or anything with ``is_success``: what
-    fails is delivered again, as its sender would. *reset* empties the data before each run;
-    *digest* returns what must be equal after each: rows as a sorted list, balances, mails
-    sent. *restart* stands for a new process after a crash: by default nothing of the old one
-    is forgotten, so pass ``hooks.forget_recent`` at least. With *crash*, each commit of a run
-    in the given order is once the last thing a process does. The first run, in order and
-    without mishap, sets the digest.
+        chaos(
+            lambda event: send(shop.app, event, secret=SECRET),
+            [make("checkout.session.completed"), make("invoice.paid")],
+            digest=shop.orders, reset=shop.empty, restart=shop.start, commits=shop.commits,
+        )
 
-    Raises `AssertionError` with the scenario at the first difference.
+    The application supplies: *deliver*, which sends one event and returns the `Answer` (or
+    anything with ``is_success``, or a status); *digest*, which returns what must be equal in
+    the end, such as rows in a fixed order, balances, mails sent; *reset*, which empties all of
+    it, memory included; *restart*, which does what a new process would after a crash: forget
+    what was in memory, make the app anew, keep the data. By default that is nothing. *commits*:
+    the `CommitPoints` that the application calls; without them nothing crashes.
+
+    What is not answered 2xx comes again, as its sender would have it, up to `ATTEMPTS_MAX`
+    times. *kinds*: which troubles to make; leave out ``reorder`` for handlers that are right
+    to rely on an order. Concurrent deliveries run in threads.
+
+    Raises `ChaosError`, an `AssertionError`, with the shortest schedule found that ends
+    otherwise, and the seed; `ConfigError` where the plain run itself does not end the same
+    twice, and for *commits* that nobody calls.
     """
-    run = _Run(deliver, reset, digest, restart or (lambda: None), crash)
-    expected = run.of(events)
-    random = Random(seed)  # noqa: S311  # which orders are tried, no secret
-    for order in _orders(events, random, orders_max):
-        run.compare(expected, run.of(_doubled(order, random)), _told(events, order, "each twice"))
-        run.report.orders += 1
-    if crash is not None:
-        run.crash_everywhere(expected, events, crash)
-    return run.report
+    run = _Run(events, InThreads(deliver), digest, reset, restart, commits)
+    return _finished(_chaos(run, kinds, seed))
+
+
+async def achaos(  # as `chaos`
+    deliver: Callable[[Any], Awaitable[Any]],
+    events: Sequence[Any],
+    *,
+    digest: Callable[[], Any],
+    reset: Callable[[], object],
+    restart: Callable[[], object] | None = None,
+    commits: CommitPoints | None = None,
+    kinds: Collection[Kind] = KINDS,
+    seed: int | str = 0,
+) -> ChaosReport:
+    """Do what `chaos` does on the running loop; each of the functions may be async."""
+    return await _chaos(
+        _Run(events, InTasks(deliver), digest, reset, restart, commits), kinds, seed
+    )
+
+
+async def _chaos(run: "_Run", kinds: Collection[Kind], seed: int | str) -> ChaosReport:
+    _check(run, kinds)
+    plain = in_order(len(run.events))
+    expected = await run.ended(plain)
+    if isinstance(expected, Refused):
+        raise ChaosError(f"without any trouble, {told(run.events, plain, {})}\n{expected}")
+    counts = [run.commits_of.get(number, 0) for number in range(len(run.events))]
+    if run.commits is not None and "crash" in kinds and not any(counts):
+        raise ConfigError(
+            "a plain run made no commit: call commits.committed() after each of them, from the "
+            "application that deliver() reaches"
+        )
+    again = await run.ended(plain)
+    if again != expected:
+        raise ConfigError(
+            "two plain runs end otherwise: reset() leaves something behind, such as the events "
+            "that Hooks remembers (make it anew), or digest() holds what never is the same, "
+            f"such as a time or a new id\n{Difference(expected, again)}"
+        )
+    tried = schedules(len(run.events), counts, Random(f"{seed}"), kinds)  # noqa: S311  # no secrets
+    for number, schedule in enumerate(tried, 1):
+        found = await run.ended(schedule)
+        if found != expected:
+            shortest, found = await _shortest(run, schedule, expected, found)
+            ending = found if isinstance(found, Refused) else Difference(expected, found)
+            raise ChaosError(
+                f"{told(run.events, shortest, run.crashed_at)}\n{ending}\n"
+                f"found by schedule {number} of {len(tried)}; to repeat it: seed={seed!r}"
+            )
+    return ChaosReport(len(tried), run.deliveries, run.crashes, expected)
+
+
+async def _shortest(
+    run: "_Run", schedule: Schedule, expected: Any, found: Any
+) -> tuple[Schedule, Any]:
+    """Return the shortest failing schedule that leaving things out of *schedule* gives."""
+    runs_left = SIMPLER_MAX
+    is_shorter = True
+    while is_shorter:
+        is_shorter = False
+        for candidate in simpler(schedule):
+            runs_left -= 1
+            if runs_left < 0:
+                return schedule, found
+            ended = await run.ended(candidate)
+            if ended != expected:
+                schedule, found, is_shorter = candidate, ended, True
+                break
+    # Once more, so that what is told of its crashes is of this one.
+    return schedule, await run.ended(schedule)
 
 
 class _Run:
-    def __init__(
+    """The application, and how one schedule after the other is run on it."""
+
+    def __init__(  # as `chaos`
         self,
-        deliver: Callable[[Any], Any],
+        events: Sequence[Any],
+        delivering: Delivering,
+        digest: Callable[[], Any],
         reset: Callable[[], object],
-        digest: Callable[[], object],
-        restart: Callable[[], object],
-        crash: CommitCrash | None,
+        restart: Callable[[], object] | None,
+        commits: CommitPoints | None,
     ) -> None:
-        self._deliver = deliver
-        self._reset = reset
+        self.events = events
+        self.commits = commits
+        self.commits_of: dict[int, int] = {}
+        self.crashed_at: dict[int, str] = {}
+        self.deliveries = 0
+        self.crashes = 0
+        self._delivering = delivering
         self._digest = digest
+        self._reset = reset
         self._restart = restart
-        self._crash = crash
-        self.report = ChaosReport()
 
-    def of(self, events: Sequence[Any], *, crash_after: int | None = None) -> object:
-        """Deliver all *events* from an empty start, and return the digest."""
-        self._reset()
-        self._restart()
-        if self._crash is not None and crash_after is not None:
-            self._crash.arm(crash_after)
-        late: list[Any] = [event for event in events if not self._arrives(event)]
+    async def ended(self, schedule: Schedule) -> Any:
+        """Return the digest after *schedule*, or `Refused`."""
+        await _called(self._reset)
+        self.crashed_at = {}
+        owed = set(range(len(self.events)))
+        for place, step in enumerate(schedule):
+            owed -= await self._taken(step, place)
+        answers: dict[int, Any] = {}
         for _ in range(ATTEMPTS_MAX):
-            late = [event for event in late if not self._arrives(event)]
-        if late:
-            raise AssertionError(
-                f"{len(late)} of {len(events)} events were still refused after "
-                f"{ATTEMPTS_MAX + 1} attempts"
-            )
-        return self._digest()
+            for number in sorted(owed):
+                if await self._taken(Step((number,)), None, answers):
+                    owed.discard(number)
+        if owed:
+            first = min(owed)
+            return Refused(self.events[first], ATTEMPTS_MAX, answers.get(first))
+        return await _called(self._digest)
 
-    def crash_everywhere(self, expected: object, events: Sequence[Any], crash: CommitCrash) -> None:
-        for commit in range(1, CRASHES_MAX + 1):
-            found = self.of(events, crash_after=commit)
-            if crash.is_armed:  # there are fewer commits than that: all have been tried
-                crash.disarm()
-                return
-            self.compare(expected, found, f"the process dies after commit {commit}")
-            self.report.crashes += 1
-        raise AssertionError(f"one run of these events takes over {CRASHES_MAX} commits")
-
-    def compare(self, expected: object, found: object, scenario: str) -> None:
-        if found != expected:
-            raise AssertionError(
-                f"the data differs where {scenario}:\n"
-                f"  in order: {expected!r}\n  here:     {found!r}"
-            )
-
-    def _arrives(self, event: Any) -> bool:
-        self.report.deliveries += 1
-        try:
-            return bool(self._deliver(event).is_success)
-        except Crashed:
-            self._restart()
-            return False
-
-
-def _orders(events: Sequence[E], random: Random, most: int) -> Iterator[list[E]]:
-    """Return every order where there are few, and *most* drawn ones where there are many."""
-    few = 5  # 120 orders at most to choose from
-    if len(events) < few:
-        found = [list(order) for order in permutations(events)]
-        yield from found[:most]
-        return
-    yield list(reversed(events))
-    for _ in range(most - 1):
-        yield random.sample(list(events), len(events))
+    async def _taken(
+        self, step: Step, place: int | None, answers: dict[int, Any] | None = None
+    ) -> set[int]:
+        """Return which events of *step* were answered 2xx by a process that lived on."""
+        self.deliveries += len(step.events)
+        if self.commits is not None:
+            self.commits.arm(step.crash_after)
+        got = await self._delivering.all([self.events[number] for number in step.events])
+        has_crashed = any(isinstance(one, Crash) for one in got)
+        if self.commits is not None:
+            if step.crash_after is None and len(step.events) == 1:
+                self.commits_of.setdefault(step.events[0], self.commits.count)
+            has_crashed = has_crashed or self.commits.has_crashed
+            self.commits.arm(None)
+        if has_crashed:
+            self.crashes += 1
+            if self.commits is not None and place is not None:
+                self.crashed_at[place] = self.commits.crashed_at
+            if self._restart is not None:
+                await _called(self._restart)
+            return set()
+        pairs = list(zip(step.events, got, strict=True))
+        if answers is not None:
+            answers.update(pairs)
+        return {number for number, answer in pairs if is_taken(answer)}
 
 
-def _doubled(events: Sequence[E], random: Random) -> list[E]:
-    """Put a second copy of each event somewhere after the first."""
-    doubled = list(events)
-    for event in events:
-        doubled.insert(random.randint(doubled.index(event) + 1, len(doubled)), event)
-    return doubled
+def _check(run: _Run, kinds: Collection[Kind]) -> None:
+    if not run.events:
+        raise ConfigError("chaos() was given no event to deliver")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f"there is no kind of trouble {kind!r}{closest(kind, KINDS)}")
 
 
-def _told(events: Sequence[Any], order: Sequence[Any], how: str) -> str:
-    numbers = ", ".join(str(events.index(event) + 1) for event in order)
-    return f"events come in the order {numbers}, {how}"
+async def _called(function: Callable[[], Any]) -> Any:
+    value = function()
+    return await value if inspect.isawaitable(value) else value
+
+
+def _finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run *coroutine*, which never waits, to its end without a loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    coroutine.close()
+    raise ConfigError("digest(), reset() or restart() is async: await achaos() instead")

@@ -1,68 +1,47 @@
-"""The pytest plugin: the fixture ``stripe_events``."""
+"""
+The pytest plugin: the fixture ``stripe_events``.
 
-from collections.abc import Mapping, Sequence
+Its secret and its seed are the settings ``stripe_events_secret`` and ``stripe_events_seed``
+of pytest's configuration file, or fixtures of these names that a conftest overrides.
+"""
+
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from .answer import Answer
-    from .chaos import ChaosReport
-    from .signed_request import SignedRequest
+    from .stripe_events import StripeEvents
 
-__all__ = ["StripeEvents", "stripe_events"]
+__all__ = ["pytest_addoption", "stripe_events", "stripe_events_secret", "stripe_events_seed"]
 
 
-class StripeEvents:
-    """
-    `hookloop.testing` with one secret, which the application under test must know.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the two settings."""
+    from .signed_request import SECRET
 
-        @pytest.fixture
-        def app(stripe_events):
-            return create_app(webhook_secret=stripe_events.secret)
-    """
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret
-
-    def make(self, type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002  # Stripe's own name
-        """Return an event; see `hookloop.testing.make`."""
-        from .made_event import make
-
-        return make(type, **fields)
-
-    def make_thin(self, type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002  # the same
-        """Return a thin event; see `hookloop.testing.make_thin`."""
-        from .made_event import make_thin
-
-        return make_thin(type, **fields)
-
-    def sign(
-        self, event: Mapping[str, Any] | bytes, *, signed_at: float | None = None
-    ) -> "SignedRequest":
-        """Sign with this fixture's secret; see `hookloop.testing.sign`."""
-        from .signed_request import sign
-
-        return sign(event, self.secret, signed_at=signed_at)
-
-    def send(
-        self, app: Any, event: "Mapping[str, Any] | SignedRequest", *, path: str = ""
-    ) -> "Answer":
-        """Send to *app*; see `hookloop.testing.send`."""
-        from .sending import PATH, send
-
-        return send(app, event, path=path or PATH, secret=self.secret)
-
-    def chaos(self, events: Sequence[Any], **how: Any) -> "ChaosReport":
-        """Deliver badly; see `hookloop.testing.chaos`."""
-        from .chaos import chaos
-
-        return chaos(events, **how)
+    parser.addini(
+        "stripe_events_secret", "signing secret of the fixture stripe_events", default=SECRET
+    )
+    parser.addini(
+        "stripe_events_seed", "what the fixture stripe_events makes its events from", default="0"
+    )
 
 
 @pytest.fixture
-def stripe_events() -> StripeEvents:
-    """Make, sign and send events of Stripe's; override it to use a secret of your own."""
-    from .signed_request import SECRET
+def stripe_events_secret(pytestconfig: pytest.Config) -> Any:
+    """The signing secret, or several: override it with the one your app is configured with."""
+    return pytestconfig.getini("stripe_events_secret")
 
-    return StripeEvents(SECRET)
+
+@pytest.fixture
+def stripe_events_seed(pytestconfig: pytest.Config) -> Any:
+    """What ids and chaos are drawn from: the same seed gives the same test."""
+    return pytestconfig.getini("stripe_events_seed")
+
+
+@pytest.fixture
+def stripe_events(stripe_events_secret: Any, stripe_events_seed: Any) -> "StripeEvents":
+    """Make, sign, send, and deliver badly: `hookloop.testing` with one secret and one seed."""
+    from .stripe_events import StripeEvents
+
+    return StripeEvents(stripe_events_secret, stripe_events_seed)
