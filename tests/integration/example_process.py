@@ -79,8 +79,20 @@ class ExampleProcess:
         self._process = process
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._seen: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.port = 0
+
+    def wait_started(self) -> None:
+        """Return once it has told where it listens."""
         self.port = int(self.wait_for(_ADDRESS)[1])
+
+    def end(self) -> None:
+        """Stop it, and read what it had left to say."""
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
 
     @property
     def url(self) -> str:
@@ -141,9 +153,9 @@ def running_example(command: list[str], secret: str = SECRET) -> Iterator[Exampl
         stderr=subprocess.STDOUT,
         text=True,
     )
+    example = ExampleProcess(process)
     try:
-        yield ExampleProcess(process)
+        example.wait_started()
+        yield example
     finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+        example.end()
