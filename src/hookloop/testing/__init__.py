@@ -20,7 +20,7 @@ from .clock import ManualClock
 from .crash import CommitPoints, Crash
 from .made_event import make, make_thin
 from .sending import asend, send
-from .signed_request import SECRET, SignedRequest, sign
+from .signed_request import SECRET, SignedRequest, sign, sign_standard
 from .stripe_events import StripeEvents
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "make_thin",
     "send",
     "sign",
+    "sign_standard",
 ]

@@ -185,7 +185,9 @@ class _Run:
         has_crashed = any(isinstance(one, Crash) for one in got)
         if self.commits is not None:
             if step.crash_after is None and len(step.events) == 1:
-                self.commits_of.setdefault(step.events[0], self.commits.count)
+                number = step.events[0]
+                known = self.commits_of.get(number, 0)
+                self.commits_of[number] = max(known, self.commits.count)
             has_crashed = has_crashed or self.commits.has_crashed
             self.commits.arm(None)
         if has_crashed:

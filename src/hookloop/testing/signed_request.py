@@ -8,7 +8,7 @@ from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
 from hookloop.signing import stripe_signature_header
 
-__all__ = ["SECRET", "SignedRequest", "sign"]
+__all__ = ["SECRET", "SignedRequest", "sign", "sign_standard"]
 
 SECRET = "whsec_hookloop_testing"  # noqa: S105  # known to everyone, for tests alone
 
@@ -64,6 +64,38 @@ def sign(
             ("Accept", "*/*; q=0.5, application/xml"),
             ("Cache-Control", "no-cache"),
             ("Stripe-Signature", stripe_signature_header(body, secrets, signed_at=at)),
+        ],
+    )
+
+
+def sign_standard(
+    event: Mapping[str, Any] | bytes,
+    secret: str,
+    *,
+    id: str,  # noqa: A002  # the specification's own name
+    signed_at: float | None = None,
+    clock: Clock | None = None,
+) -> SignedRequest:
+    """
+    Return *event* as a sender that follows Standard Webhooks sends it.
+
+    *secret*: ``whsec_`` and base64. *id*: ``webhook-id``, the same for every attempt.
+    Otherwise as `sign`. Raises `ConfigError` for a secret that is no base64.
+    """
+    from hookloop.events.providers import StandardWebhooks
+    from hookloop.events.providers.standard import sign_standard as digest
+
+    StandardWebhooks().check_secret(secret)
+    body = event if isinstance(event, bytes) else _printed(event)
+    at = int((clock or SystemClock()).wall() if signed_at is None else signed_at)
+    return SignedRequest(
+        body,
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("webhook-id", id),
+            ("webhook-timestamp", str(at)),
+            ("webhook-signature", f"v1,{digest(body, secret, id=id, signed_at=at)}"),
         ],
     )
 

@@ -21,11 +21,11 @@ async def through_asgi(
     exchange = _Exchange(request.body)
     error = None
     try:
-        async with asyncio.timeout(wait_seconds):
+        async with asyncio.timeout(wait_seconds) as deadline:
             await app(_scope(request, method, path), exchange.receive, exchange.send)
-    except TimeoutError:
-        raise TimeoutError(f"the app had not answered after {wait_seconds:g} s") from None
     except Exception as raised:  # the app's own, and any: a server answers 500 and lives on
+        if deadline.expired():
+            raise TimeoutError(f"the app had not answered after {wait_seconds:g} s") from None
         error = raised
     return exchange.answer(error)
 

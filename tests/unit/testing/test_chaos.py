@@ -286,6 +286,37 @@ def test_an_order_an_app_relies_on_is_found():
     assert report.digest == ["evt_paid", "evt_void"]
 
 
+def test_an_event_that_was_refused_at_first_is_crashed_too():
+    """Its commits are those of the attempt that went through."""
+    commits = CommitPoints()
+    paid, marked, voided = set(), set(), set()
+
+    def deliver(event):
+        if event is PAID:
+            paid.add(event["id"])
+        elif not paid:
+            return 503
+        elif event["id"] not in marked:
+            marked.add(event["id"])
+            commits.committed("marked")
+            voided.add(event["id"])
+        return 200
+
+    def reset() -> None:
+        for known in (paid, marked, voided):
+            known.clear()
+
+    with pytest.raises(ChaosError, match=r"evt_void; the process dies after commit 1 \(marked\)"):
+        chaos(
+            deliver,
+            [VOID, PAID],
+            digest=lambda: len(voided),
+            reset=reset,
+            commits=commits,
+            kinds=["reorder", "crash"],
+        )
+
+
 def test_a_crash_the_app_catches_is_still_one():
     """`except BaseException` cannot save a process that was killed."""
     commits, booked = CommitPoints(), []

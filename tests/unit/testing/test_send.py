@@ -174,6 +174,17 @@ def test_an_app_that_never_answers_is_given_up():
         send(app, EVENT, wait_seconds=0.01)
 
 
+def test_a_timeout_of_the_apps_own_is_its_own():
+    """A database that gave up is a 500, and not an app that never answers."""
+
+    async def app(scope, receive, send):
+        raise TimeoutError("database")
+
+    answer = send(app, EVENT)
+
+    assert (answer.status, str(answer.error)) == (500, "database")
+
+
 def test_an_app_that_ends_without_an_answer_is_a_500():
     """As a server makes it."""
 

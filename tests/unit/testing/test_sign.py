@@ -3,8 +3,9 @@
 import pytest
 import stripe
 
-from hookloop import ConfigError, Hooks
-from hookloop.testing import ManualClock, sign
+from hookloop import ConfigError, Hooks, ProviderHooks
+from hookloop.events.providers import StandardWebhooks
+from hookloop.testing import ManualClock, send, sign, sign_standard
 
 EVENT = {"id": "evt_1", "object": "event", "type": "customer.updated", "data": {"object": {}}}
 
@@ -73,3 +74,33 @@ def test_what_is_no_json_is_a_sentence():
 def test_the_repr_shows_neither_body_nor_signature():
     """It may end up in the log of a CI run."""
     assert repr(sign(EVENT, "whsec_a")).startswith("<SignedRequest ")
+
+
+# The example of the specification's own reference libraries.
+STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+STANDARD_BODY = b'{"test": 2432232314}'
+STANDARD_SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_standard_webhooks_are_signed_as_their_libraries_sign():
+    """The digest of their published example."""
+    request = sign_standard(
+        STANDARD_BODY, STANDARD_SECRET, id="msg_p5jXN8AQM9LWM0D4loKWxJek", signed_at=1614265330
+    )
+
+    assert request.header("webhook-signature") == STANDARD_SIGNATURE
+
+
+def test_standard_webhooks_are_handled():
+    """Through an application, like any other request."""
+    hooks = ProviderHooks(StandardWebhooks(), secrets=STANDARD_SECRET)
+    hooks.on_any(lambda event: None)
+    request = sign_standard({"type": "user.created"}, STANDARD_SECRET, id="msg_1")
+
+    assert send(hooks.asgi, request).outcome == "handled"
+
+
+def test_a_standard_secret_is_base64():
+    """Stripe's own secrets look the same and are none."""
+    with pytest.raises(ConfigError, match="base64"):
+        sign_standard({}, "whsec_-", id="msg_1")
