@@ -63,7 +63,7 @@ class Receiver(Registration, Faces):
         self._clock = clock or SystemClock()
         self._lookup = secrets if callable(secrets) else None
         self._lookup_is_async = callable(secrets) and is_async(secrets)
-        self._keyring = Keyring(() if callable(secrets) else secrets, provider)
+        self._keyring = Keyring(() if callable(secrets) else secrets or (), provider)
         if self._lookup is None and self._needs_secrets and not self._keyring.secrets:
             raise ConfigError(
                 f"{type(self).__name__} needs a signing secret and none is set: Stripe shows the "
