@@ -45,7 +45,7 @@ class Provider(Protocol):
         """Return the event of a verified request. Raises `PayloadError` where it is none."""
         ...
 
-    def greeting(self, event: Event[Any]) -> Reply | None:
+    def greeting(self, event: Event[Any], /) -> Reply | None:
         """Return the answer to the sender's own setup call, which no handler sees; else None."""
         ...
 
