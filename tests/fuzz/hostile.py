@@ -169,6 +169,9 @@ TEXTS = (
     b'{"id":"\\ud800","type":"\\udfff\\ud800","data":{"object":{"\\ud800":"\\ud800"}}}',
     b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
     b"payload=%7B%7D&a[b]=c",
+    b'{"type":"url_verification","challenge":"\\ud800\\r\\n"}',
+    b'{"type":"url_verification","challenge":[NaN]}',
+    b'{"event_id":"Ev1","event":{"type":"app_mention"}}',
 )
 
 

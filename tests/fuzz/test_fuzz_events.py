@@ -19,7 +19,7 @@ def test_fifty_thousand_hostile_requests():
     outcomes = run(50_000, seed=0)
 
     assert set(outcomes) == REACHED
-    assert outcomes["handled"] > 5_000
+    assert outcomes["handled"] > 3_000
 
 
 @pytest.mark.slow
