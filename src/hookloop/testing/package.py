@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, get_args
 
 from hookloop.errors import ConfigError
+from hookloop.events.event_types import THIN_TYPES
 
 __all__ = [
     "class_named",
@@ -26,6 +27,8 @@ __all__ = [
     "stripe_package",
     "thin_types",
 ]
+
+STRIPE_WITH_THIN_EVENTS = 16  # the first release with a class for every thin event
 
 # The object is what the type says before its last dot, but for these (all of Stripe's types
 # were compared with the interfaces of its Node package).
@@ -66,10 +69,8 @@ def snapshot_types() -> frozenset[str]:
 @cache
 def thin_types() -> frozenset[str]:
     """Return every type of event that only names its object: ``v1.*`` and ``v2.*``."""
-    stripe_package()
-    module = import_module("stripe.events._event_classes")
-    # Its only public question is for the class of one type.
-    return frozenset(vars(module)["_V2_EVENT_NOTIFICATION_CLASS_LOOKUP"])
+    # Our own list: the package names them from stripe 16 on, and has no public way to ask.
+    return frozenset(THIN_TYPES)
 
 
 def object_class(event_type: str) -> type:
@@ -87,8 +88,13 @@ def object_class(event_type: str) -> type:
 
 
 def notification_class(event_type: str) -> type:
-    """Return the class of the thin type *event_type*."""
-    stripe_package()
+    """Return the class of the thin type *event_type*. Raises `ConfigError` before stripe 16."""
+    version = stripe_package().VERSION
+    if int(version.partition(".")[0]) < STRIPE_WITH_THIN_EVENTS:
+        raise ConfigError(
+            f"thin events need stripe {STRIPE_WITH_THIN_EVENTS} or newer, and {version} is "
+            "installed: pip install --upgrade stripe"
+        )
     module = import_module("stripe.events._event_classes")
     found: type = module.get_v2_event_notification_class(event_type)
     return found
