@@ -50,7 +50,7 @@ class OpenTelemetryObserver:
     @contextmanager
     def attempt(self, event: "Event[Any]", handler: str) -> Iterator[None]:
         """Run a handler in a span; its failure is recorded there."""
-        attributes = {
+        attributes: dict[str, str | bool] = {
             "hookloop.event.id": event.id,
             "hookloop.event.type": event.type,
             "hookloop.event.livemode": event.livemode,

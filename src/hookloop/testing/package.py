@@ -12,7 +12,7 @@ import sys
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 from hookloop.errors import ConfigError
 from hookloop.events.event_types import THIN_TYPES
@@ -27,6 +27,9 @@ __all__ = [
     "stripe_package",
     "thin_types",
 ]
+
+_Found: TypeAlias = type | tuple[str, str]
+"""A class of the package, or the module and the name it is loaded by: from stripe 14 on."""
 
 STRIPE_WITH_THIN_EVENTS = 16  # the first release with a class for every thin event
 
@@ -122,13 +125,13 @@ def closest(word: str, known: Any) -> str:
 
 
 @cache
-def _object_classes() -> dict[str, tuple[str, str]]:
+def _object_classes() -> dict[str, _Found]:
     stripe_package()
     return {**import_module("stripe._object_classes").OBJECT_CLASSES}
 
 
 @cache
-def _by_letters() -> dict[str, tuple[str, str]]:
+def _by_letters() -> dict[str, _Found]:
     return {_letters(name): found for name, found in _object_classes().items()}
 
 
@@ -136,9 +139,11 @@ def _letters(name: str) -> str:
     return name.replace(".", "").replace("_", "")
 
 
-def _load(path: tuple[str, str]) -> type:
-    found: type = getattr(import_module(path[0]), path[1])
-    return found
+def _load(found: _Found) -> type:
+    if isinstance(found, type):
+        return found
+    loaded: type = getattr(import_module(found[0]), found[1])
+    return loaded
 
 
 @cache
