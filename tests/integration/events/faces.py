@@ -20,11 +20,18 @@ from hookloop.testing import Answer, SignedRequest, send, sign
 
 PATH = "/webhooks/stripe"
 
+
+class HashableNamespace(types.SimpleNamespace):
+    """Stands for a URLconf module: Django keeps them as dict keys."""
+
+    __hash__ = object.__hash__
+
+
 if not settings.configured:
     settings.configure(
         ALLOWED_HOSTS=["*"],
         SECRET_KEY="for tests",
-        ROOT_URLCONF=types.SimpleNamespace(urlpatterns=[]),
+        ROOT_URLCONF=HashableNamespace(urlpatterns=[]),
         INSTALLED_APPS=["hookloop.events.django"],
         MIDDLEWARE=[
             "django.middleware.common.CommonMiddleware",
@@ -76,12 +83,6 @@ def flask_app(hooks: Receiver) -> Any:
     app = flask.Flask("tests")
     app.register_blueprint(hooks.flask_blueprint(), url_prefix=PATH)
     return app
-
-
-class HashableNamespace(types.SimpleNamespace):
-    """Stands for a URLconf module: Django keeps them as dict keys."""
-
-    __hash__ = object.__hash__
 
 
 def django_wsgi(hooks: Receiver) -> Any:
