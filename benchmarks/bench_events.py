@@ -1,7 +1,7 @@
 """
 How fast is the handler library, beside what it replaces?
 
-    python benchmarks/bench_events.py [--requests 400] [--rounds 3] [--imports 30]
+    python benchmarks/bench_events.py [--requests 400] [--rounds 3] [--imports 30] [--strict]
 
     accept    a signed invoice.paid is verified, parsed and given to one handler that does
               nothing: `hooks.asgi` against a FastAPI route with `stripe.Webhook.construct_event`,
@@ -18,7 +18,7 @@ after the other, so that a neighbour who wakes up disturbs all rows alike; a rou
 median of its requests, the row's the median of the rounds, and the ratio is taken between those.
 The minima of all rounds stand beside: where the two ratios differ much, measure again on a
 quieter machine. The verdict on the import is the minima's: a new process meets every neighbour.
-Exits 1 where a target is missed.
+With --strict it exits 1 where a target is missed.
 """
 
 import argparse
@@ -394,6 +394,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=400, help="a round and a row")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--imports", type=int, default=30)
+    parser.add_argument("--strict", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
     # A line for a refused request is written once a second; here it would only hide the table.
     logging.getLogger("hookloop").addHandler(logging.NullHandler())
@@ -413,7 +414,7 @@ def main() -> int:
         table.slower("  whole ASGI answer", rows, f"rejection {size}", f"HMAC {size}", None)
     table.base("import          bare python", imports, "bare")
     table.over("  import hookloop", imports, "hookloop", "bare", 0.025)
-    return 0 if table.held else 1
+    return 1 if options.strict and not table.held else 0
 
 
 if __name__ == "__main__":
