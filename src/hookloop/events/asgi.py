@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .receive import Rejected, judge_head, too_large
+from .receive import Rejected, body_unavailable, judge_head, too_large
 from .result import JSON_HEADERS
+from .running import within
 
 if TYPE_CHECKING:
     from .receiver import Receiver
     from .result import Result
 
-__all__ = ["AsgiFace"]
+__all__ = ["BODY_SECONDS_MAX", "AsgiFace"]
+
+BODY_SECONDS_MAX = 10.0  # until the body begins; Stripe sends head and body together
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,13 +61,22 @@ class AsgiFace:
         refused = judge_head(scope["method"], length, body_bytes_max=most)
         if refused is not None:
             return refused
-        message = await receive()
+        try:
+            message = await within(BODY_SECONDS_MAX, _next(receive))
+        except TimeoutError:
+            # A middleware that took the body and hands nothing on would leave us waiting for
+            # ever, and the sender with no answer and us with no line in the log.
+            return body_unavailable()
         if message["type"] != "http.request":
             return None
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
             return await _read_rest(body, receive, most)
         return body if len(body) <= most else too_large(most)
+
+
+async def _next(receive: Receive) -> MutableMapping[str, Any]:
+    return await receive()  # a coroutine whatever the server made `receive` of
 
 
 async def _read_rest(first: bytes, receive: Receive, most: int) -> bytes | Rejected | None:

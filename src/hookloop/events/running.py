@@ -9,7 +9,7 @@ from hookloop.errors import LocalError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["ASYNC_SECONDS", "AsyncRunner", "Runner", "SyncRunner", "finish"]
+__all__ = ["ASYNC_SECONDS", "AsyncRunner", "Runner", "SyncRunner", "finish", "within"]
 
 ASYNC_SECONDS = 20.0  # Stripe gives up soon after; an answer that late is a retry anyway
 
@@ -90,7 +90,7 @@ class AsyncRunner:
 
         try:
             if is_async:
-                return await _within(seconds or ASYNC_SECONDS, function(argument))
+                return await within(seconds or ASYNC_SECONDS, function(argument))
             async with asyncio.timeout(seconds):
                 returned = await asyncio.to_thread(function, argument)
             if isinstance(returned, Coroutine):  # a plain function that made one
@@ -130,7 +130,7 @@ def _start(coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     return loop.create_task(coroutine)
 
 
-async def _within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
+async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
     """
     Return what *coroutine* returns, or raise `TimeoutError` after *seconds*.
 
