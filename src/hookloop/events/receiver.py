@@ -109,10 +109,7 @@ class Receiver(Registration, Faces):
 
         The caller's duty: to know where *event* comes from.
         """
-        started = self._clock.monotonic()
-        result = finish(self._handle(event, _SYNC))
-        self._observe(result, started, event=event)
-        return result
+        return finish(self._answer_event(event, _SYNC, self._clock.monotonic()))
 
     def refuse(self, rejected: Rejected) -> Result:
         """Log and observe a request that a face refused before its body was read."""

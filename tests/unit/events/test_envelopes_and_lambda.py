@@ -84,6 +84,13 @@ def test_eventbridge_hears_of_a_failure_by_an_error(hooks: Hooks):
         hooks.lambda_handler(EVENTBRIDGE, None)
 
 
+def test_a_filter_that_raises_on_an_envelope_is_a_failure_like_any(hooks: Hooks):
+    """An answer, as for a request."""
+    hooks.filter(lambda event: 1 / 0)
+
+    assert hooks.receive_envelope(EVENTBRIDGE).status == 500
+
+
 def test_eventbridge_hears_of_success(hooks: Hooks):
     """What is returned is only for the log."""
     hooks.on_any(lambda event: None)
