@@ -36,11 +36,14 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
 
 
 async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
-    """SIGTERM cancels as Ctrl+C does: with-blocks close what they opened."""
+    """SIGTERM, or a terminal that is closed, cancels as Ctrl+C does: with-blocks close."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # a coroutine that runs has one
     if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+            loop.add_signal_handler(signal.SIGHUP, task.cancel)
     try:
         return await main
     except asyncio.CancelledError:

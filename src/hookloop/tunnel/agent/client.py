@@ -137,7 +137,7 @@ class Agent:
         self._is_leaving = True
         if self._session is None or self._carrier is None:
             return
-        if self.url is not None and self._name is not None:
+        if self._name is not None:
             # Given back, not lost: whoever starts an agent of this name next has it at once.
             self._session.unbind(self._name)
         self._session.go_away("shutdown", "the agent is leaving")
@@ -346,11 +346,14 @@ async def running_agent(
             running.result()
         async with _ended_by(running):
             yield agent
-        await agent.close()
     finally:
-        for task in (waiting, running):
-            task.cancel()
-        await asyncio.gather(waiting, running, return_exceptions=True)
+        try:
+            # However the block ends: Ctrl+C cancels it, and the name is given back all the same.
+            await agent.close()
+        finally:
+            for task in (waiting, running):
+                task.cancel()
+            await asyncio.gather(waiting, running, return_exceptions=True)
 
 
 @asynccontextmanager
