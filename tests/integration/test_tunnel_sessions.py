@@ -142,6 +142,27 @@ async def test_an_agent_that_leaves_gives_its_name_back():
         assert again.url == f"http://again.{DOMAIN}:{loop.relay.port}"
 
 
+@on_a_loop
+async def test_an_agent_whose_block_is_cancelled_gives_its_name_back():
+    """Which is what Ctrl+C does to `hookloop http`."""
+
+    async def forward(relay, is_up):
+        async with running_agent(agent_config(relay, 1, name="again")):
+            is_up.set()
+            await asyncio.Event().wait()
+
+    async with loop_of() as loop:
+        is_up = asyncio.Event()
+        forwarding = asyncio.ensure_future(forward(loop.relay, is_up))
+        await soon(is_up.wait())
+        forwarding.cancel()
+        await asyncio.wait({forwarding})
+        again = await loop.another_agent("again")
+
+        assert forwarding.cancelled()
+        assert again.url == f"http://again.{DOMAIN}:{loop.relay.port}"
+
+
 # --- the session lost, and back -----------------------------------------------------------
 
 
@@ -434,6 +455,21 @@ async def test_a_port_in_use_is_a_setting_to_change():
         with pytest.raises(ConfigError, match="--port"):
             async with running_relay(relay_config(port=loop.relay.port)):
                 pass
+
+
+@on_a_loop
+async def test_an_address_that_is_not_ours_is_a_setting_to_change():
+    """Another port would not help."""
+    with pytest.raises(ConfigError, match="Choose another --host"):
+        async with running_relay(relay_config(host="203.0.113.1")):
+            pass
+
+
+@on_a_loop
+async def test_a_relay_on_all_addresses_is_reached_by_its_domain():
+    """0.0.0.0 is where it listens, and nothing one can connect to from elsewhere."""
+    async with running_relay(relay_config(host="0.0.0.0")) as relay:
+        assert relay.url == f"http://{DOMAIN}:{relay.port}"
 
 
 # --- tampering ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Which agent has which name. Pure: the time and the randomness are arguments."""
 
+import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -74,11 +75,16 @@ class Registry(Generic[LinkT]):
                 "at an end, and not a reserved word such as 'www'",
             )
         current, replaced = self._links.get(name, (None, None))
-        held = self._held.pop(name, None)
-        if current not in (None, owner) or (held and held.owner != owner):
-            if held:
-                self._held[name] = held
+        if current not in (None, owner):
             return NotGranted("name_taken", f"the name {name!r} is in use by another agent")
+        held = self._held.get(name)
+        if held and held.owner != owner:
+            return NotGranted(
+                "name_taken",
+                f"the name {name!r} is held for an agent that was lost; it is free again in "
+                f"{math.ceil(held.until - now)} s, unless that agent comes back",
+            )
+        self._held.pop(name, None)
         self._links[name] = (owner, link)
         return Granted(name, None if replaced is link else replaced)
 

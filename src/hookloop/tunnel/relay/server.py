@@ -1,8 +1,10 @@
 """The relay: one public port for callers and agents."""
 
 import asyncio
+import errno
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ SESSION_CREDIT = 16 * 1024 * 1024
 STREAMS_MAX = 1  # agents open none
 AGENTS_MAX = 10_000  # sessions; each costs some tens of KB
 BACKLOG = 1024  # connections the kernel holds while we are busy
+ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to recognise, not to listen on
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,7 @@ class Relay:
                 self._new_downstream, host, port, backlog=BACKLOG
             )
         except OSError as error:
-            raise ConfigError(
-                f"the relay cannot listen on {host}:{port}: {error.strerror or error}. "
-                "Choose another --port, or 0 for any free one"
-            ) from error
+            raise ConfigError(_cannot_listen(host, port, error)) from error
 
     async def stop(self) -> None:
         """Take nothing new, let what is under way end, then close."""
@@ -122,8 +122,11 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where agents connect."""
-        return f"http://{self.config.host}:{self.port}"
+        """Where agents connect, when there is no proxy before the relay."""
+        host = self.config.host
+        if host in ALL_ADDRESSES:
+            host = self.config.domain  # nobody can connect to "all of them"; its DNS leads here
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def tunnel_url(self, name: str) -> str:
         """Return the public URL of a tunnel."""
@@ -238,6 +241,16 @@ class Relay:
             (b"Content-Length", b"%d" % len(body)),
         )
         return Page(ResponseHead(200, b"OK", headers), body)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    # asyncio repeats the address in its text; that of a name that does not resolve has no errno.
+    is_known = error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
+    advice = "Choose another --host: one of this machine's addresses"
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        advice = "Choose another --port, or 0 for any free one"
+    return f"the relay cannot listen on {host} port {port}: {why}. {advice}"
 
 
 @asynccontextmanager

@@ -94,6 +94,18 @@ def test_a_lost_name_is_held_for_its_owner(other):
     assert bind(registry, "shop", other, now=100.0 + HOLD_SECONDS) == Granted("shop", None)
 
 
+def test_whoever_is_refused_a_held_name_is_told_when_it_is_free():
+    """It is not in use, so waiting helps: a killed agent's next start comes here."""
+    registry = Registry()
+    bind(registry, "shop")
+    registry.release("link", now=100.0)
+
+    refused = bind(registry, "shop", OTHERS[0], now=110.5)
+
+    assert "held for an agent that was lost" in refused.message
+    assert "free again in 50 s" in refused.message
+
+
 def test_the_owner_has_its_held_name_back():
     """Whose hold ends with that."""
     registry = Registry()
