@@ -21,6 +21,13 @@ async def app(scope, receive, send):
         await send({{"type": "http.response.body", "body": b""}})
 """
 
+HANGS = """
+import asyncio
+
+async def app(scope, receive, send):
+    await asyncio.Event().wait()
+"""
+
 
 def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -66,8 +73,10 @@ def test_two_demos_run_side_by_side():
         ("raise SystemExit('no app today')", "app", "no app today"),
         (ANSWERS.format(status=500), "handler", "500"),
         (ANSWERS.format(status=200), "handler", "no handler printed"),
+        # It waits for 20 seconds.
+        pytest.param(HANGS, "app", "answered nothing", marks=pytest.mark.slow),
     ],
-    ids=["the app ends at once", "the app answers 500", "no handler runs"],
+    ids=["the app ends at once", "the app answers 500", "no handler runs", "the app hangs"],
 )
 def test_a_demo_that_fails_names_the_hop(tmp_path: Path, source: str, hop: str, said: str):
     """Anything but a handler that ran with the event is a failure, and is told as one."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 START_SECONDS = 30.0  # for all five hops to be up; it takes about one, the rest is slow machines
+FIRST_ANSWER_SECONDS = 20.0  # of these, for the app to answer anything at all
 TRAVEL_SECONDS = 15.0  # for one event to be answered; it takes some milliseconds
 PIPE_SECONDS = 2.0  # for what the handler printed to reach us after its answer has
 APP_STOP_SECONDS = 3.0  # how long the app may take to end before it is killed
@@ -160,7 +161,10 @@ async def _running_app(
     reading = asyncio.ensure_future(watch.read_app(process))
     ready = asyncio.ensure_future(_first_answer(listener))
     try:
-        await asyncio.wait({reading, ready}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {reading, ready}, timeout=FIRST_ANSWER_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        watch.app_is_silent = not done
         yield
     finally:
         ready.cancel()
@@ -217,6 +221,8 @@ async def _outcome(announcer: Announcer, watch: "_Watch", loop: _Loop) -> Trail 
     """Return the trail of the edit's event, or the hop that failed it."""
     if watch.app_has_ended:
         return Failure("app", "it ended before the first request")
+    if watch.app_is_silent:
+        return Failure("app", f"it answered nothing within {FIRST_ANSWER_SECONDS:g} s")
     name = "Jenny Rosen-Ng"
     announcer.note(f'\nstripe.customers.update("{loop.customer_id}", {{"name": "{name}"}})\n')
     await asyncio.to_thread(loop.client.v1.customers.update, loop.customer_id, {"name": name})
@@ -266,6 +272,8 @@ class _Watch:
         self._trails: dict[str, Trail] = {}
         self._changed = asyncio.Event()
         self.app_has_ended = False
+        self.app_is_silent = False
+        """Whether it runs, and did not answer our first question."""
 
     # --- sandbox: DeliveryObserver ------------------------------------------------------------
 
