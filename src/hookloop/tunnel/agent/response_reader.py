@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httptools
 
 from hookloop.exchange import Headers, ResponseHead
+from hookloop.tunnel.end_to_end import end_to_end
 from hookloop.tunnel.wire.messages import FIELDS_MAX
 
 __all__ = [
@@ -18,13 +19,6 @@ __all__ = [
 ]
 
 HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB; node sends at most 16 KiB
-
-# RFC 9110 section 7.6.1, and what Connection names beside them.
-_HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
-)
-# The caller would read another answer without them.
-_NEVER_DROPPED = frozenset({b"content-length", b"content-type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +113,7 @@ class ResponseReader:
         self._is_interim = status < 200
         fields = tuple(self._fields)
         names = [name.lower() for name, _ in fields]
-        head = ResponseHead(status, b"".join(self._reason), _end_to_end(fields, names))
+        head = ResponseHead(status, b"".join(self._reason), end_to_end(fields))
         codings = [
             value.strip().lower()
             for name, (_, value) in zip(names, fields, strict=True)
@@ -178,17 +172,3 @@ class ResponseReader:
             # What follows would be read as the answer to the next request.
             events[-1] = EndRead(events[-1].trailers, is_reusable=False)
         return events
-
-
-def _end_to_end(headers: Headers, names: list[bytes]) -> Headers:
-    """Drop the fields that speak of a single connection; *names* are theirs in lower case."""
-    dropped = _HOP_BY_HOP
-    if b"connection" in names:
-        options = b",".join(
-            value for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
-        )
-        named = {option.strip() for option in options.lower().split(b",")}
-        dropped |= named - _NEVER_DROPPED
-    return tuple(
-        [header for name, header in zip(names, headers, strict=True) if name not in dropped]
-    )

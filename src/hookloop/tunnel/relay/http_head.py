@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from hookloop.exchange import Headers, RequestHead
+from hookloop.tunnel.end_to_end import end_to_end
 
 from .refusal import Refusal
 
@@ -19,7 +20,6 @@ __all__ = [
     "Admitted",
     "RawRequest",
     "admit",
-    "end_to_end",
     "is_within_limits",
     "passable_trailers",
     "with_forwarded",
@@ -29,19 +29,6 @@ HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB with X-Forwarded-*; nginx 3
 HEADERS_MAX = 100  # as nginx and Go
 TARGET_BYTES_MAX = 8 * 1024  # as Apache and nginx
 
-# RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection, which old clients send.
-_HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-# What a Connection field may not take away from the request: its meaning would change.
-_NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
 _FORWARDED = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
 # RFC 9110 section 6.5.1: fields of framing, routing or credentials, which a recipient may
 # merge into the head long after somebody checked it.
@@ -99,22 +86,6 @@ def admit(raw: RawRequest) -> Admitted | Refusal:
         return _bad("the Host field, or the target of the request line, is not valid")
     headers = end_to_end(raw.headers)
     return Admitted(host, RequestHead(raw.method, target, headers), _has_body(raw.headers))
-
-
-def end_to_end(headers: Headers) -> Headers:
-    """Drop the fields that speak of a single connection; order, case and duplicates stay."""
-    # On the path of every request and answer: lists, and one lower-casing of each name.
-    names = [name.lower() for name, _ in headers]
-    dropped = _HOP_BY_HOP
-    if b"connection" in names:
-        options = b",".join(
-            value for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
-        )
-        named = {option.strip() for option in options.lower().split(b",")}
-        dropped |= named - _NEVER_DROPPED
-    return tuple(
-        [header for name, header in zip(names, headers, strict=True) if name not in dropped]
-    )
 
 
 def passable_trailers(trailers: Headers) -> Headers:

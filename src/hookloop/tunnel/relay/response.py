@@ -10,8 +10,9 @@ from http import HTTPStatus
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import Headers, ResponseHead
+from hookloop.tunnel.end_to_end import end_to_end
 
-from .http_head import end_to_end, passable_trailers
+from .http_head import passable_trailers
 from .refusal import ERROR_HEADER
 
 __all__ = ["ResponseWriter"]

@@ -3,6 +3,7 @@
 import pytest
 
 from hookloop.exchange import RequestHead
+from hookloop.tunnel.end_to_end import end_to_end
 from hookloop.tunnel.relay.http_head import (
     HEAD_BYTES_MAX,
     HEADERS_MAX,
@@ -10,7 +11,6 @@ from hookloop.tunnel.relay.http_head import (
     Admitted,
     RawRequest,
     admit,
-    end_to_end,
     is_within_limits,
     passable_trailers,
     with_forwarded,

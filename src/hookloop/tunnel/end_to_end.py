@@ -1,0 +1,28 @@
+"""Which header fields go on from one connection to the next. Pure, and the same on both sides."""
+
+from hookloop.exchange import Headers
+
+__all__ = ["end_to_end"]
+
+# RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection, which old peers send.
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+# What a Connection field may not take away: the message would mean something else without it.
+_NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Drop the fields that speak of a single connection; order, case and duplicates stay."""
+    # On the path of every request and answer: lists, and one lower-casing of each name.
+    names = [name.lower() for name, _ in headers]
+    dropped = _HOP_BY_HOP
+    if b"connection" in names:
+        options = b",".join(
+            value for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
+        )
+        named = {option.strip() for option in options.lower().split(b",")}
+        dropped |= named - _NEVER_DROPPED
+    return tuple(
+        [header for name, header in zip(names, headers, strict=True) if name not in dropped]
+    )
