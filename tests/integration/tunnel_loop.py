@@ -205,9 +205,9 @@ async def running_upstream(app: App) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await server.wait_closed()
         for writer in list(writers):
             writer.transport.abort()
+        await server.wait_closed()  # from Python 3.12 on it waits for the connections too
         await until(lambda: not writers)
     assert failures == []
 

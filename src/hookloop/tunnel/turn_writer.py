@@ -23,7 +23,9 @@ class TurnWriter:
         self._is_due = False
 
     def write(self, *buffers: bytes) -> None:
-        self._buffers.extend(buffers)
+        # asyncio's transport, from Python 3.12 on, never gets rid of an empty piece that comes
+        # last: it would try to send it again and again, and never close.
+        self._buffers.extend(piece for piece in buffers if piece)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self.flush)
