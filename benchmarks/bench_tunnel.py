@@ -33,7 +33,7 @@ import time
 
 import uvloop
 
-from hookloop.tunnel.agent import AgentConfig, running_agent
+from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
 from hookloop.tunnel.agent.config import Upstream
 from hookloop.tunnel.relay import RelayConfig, running_relay
 
@@ -123,8 +123,7 @@ async def agent(relay_port, upstream_port):
     config = AgentConfig(
         relay_url=f"http://127.0.0.1:{relay_port}",
         token=TOKEN,
-        upstream=Upstream("127.0.0.1", int(upstream_port)),
-        name=NAME,
+        tunnels=(TunnelConfig(Upstream("127.0.0.1", int(upstream_port)), NAME),),
     )
     async with running_agent(config):
         await ready(0)

@@ -561,9 +561,9 @@ async def test_an_upstream_that_speaks_unasked_is_not_asked_again_on_that_connec
     async with loop_of(app) as loop:
         caller = await loop.call()
         await caller.ask(get())
-        await until(lambda: loop.agent._pool._idle)
+        await until(lambda: loop.agent.tunnels[0].pool._idle)
         asked_once.set()
-        await until(lambda: not loop.agent._pool._idle)
+        await until(lambda: not loop.agent.tunnels[0].pool._idle)
         second = await caller.ask(get())
 
     assert second.body == b"answer"

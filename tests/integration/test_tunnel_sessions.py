@@ -220,7 +220,7 @@ async def test_a_new_session_of_the_same_agent_takes_over_at_once():
     """The old one may seem alive for half a minute, to a relay that hears nothing."""
     async with loop_of() as loop:
         twin = await loop.another_agent("for-its-upstream")
-        twin._id, twin._name = loop.agent._id, NAME
+        twin._id, twin.tunnels[0].name = loop.agent._id, NAME
         loop.agent._backoff = _Never()
         twin._carrier.drop("as if it were the same process after a change of networks")
         await until(lambda: twin.statistics().sessions == 2 and loop.at_agent.downs)
@@ -262,7 +262,7 @@ async def test_a_lost_session_does_not_wait_for_the_upstreams_connection():
             connecting.set()
             await asyncio.Event().wait()
 
-        loop.agent._pool.connect = never
+        loop.agent.tunnels[0].pool.connect = never
         caller = await loop.call()
         await caller.send(get())
         await soon(connecting.wait())

@@ -9,9 +9,16 @@ import functools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
-from hookloop.tunnel.agent import Agent, AgentConfig, running_agent
+from hookloop.tunnel.agent import (
+    Agent,
+    AgentConfig,
+    QuietObserver,
+    Tunnel,
+    TunnelConfig,
+    running_agent,
+)
 from hookloop.tunnel.agent.config import Upstream
 from hookloop.tunnel.relay import Relay, RelayConfig, running_relay
 
@@ -277,19 +284,27 @@ def get(target: bytes = b"/", *, host: bytes = HOST, fields: bytes = b"") -> byt
 # --- all together ------------------------------------------------------------------------
 
 
-class Recorder:
+class Recorder(QuietObserver):
     """An observer and a sink that remember what they were told."""
 
     def __init__(self) -> None:
         self.ups: list[str] = []
         self.downs: list[str] = []
         self.waits: list[float] = []
+        self.refusals: list[tuple[str, str, float | None]] = []
+        self.removed: list[str] = []
         self.captures = []
 
-    def tunnel_up(self, url: str) -> None:
-        self.ups.append(url)
+    def tunnel_up(self, tunnel: Tunnel) -> None:
+        self.ups.append(tunnel.url)
 
-    def tunnel_down(self, reason: str, retry_seconds: float) -> None:
+    def tunnel_refused(self, tunnel: Tunnel, retry_seconds: float | None) -> None:
+        self.refusals.append((tunnel.label, tunnel.refusal.code, retry_seconds))
+
+    def tunnel_removed(self, tunnel: Tunnel) -> None:
+        self.removed.append(tunnel.label)
+
+    def session_down(self, reason: str, retry_seconds: float) -> None:
         self.downs.append(reason)
         self.waits.append(retry_seconds)
 
@@ -318,7 +333,8 @@ class Loop:
     async def another_agent(self, name: str | None, app: App = echo, **settings) -> Agent:
         port = await self._stack.enter_async_context(running_upstream(app))
         upstream = Upstream("127.0.0.1", port)
-        config = replace(self.agent_config, name=name, upstream=upstream, **settings)
+        tunnel = TunnelConfig(upstream, name)
+        config = replace(self.agent_config, tunnels=(tunnel,), **settings)
         return await self._stack.enter_async_context(running_agent(config))
 
 
@@ -340,9 +356,14 @@ def relay_config(**settings) -> RelayConfig:
 
 
 def agent_config(relay: Relay, upstream_port: int, **settings) -> AgentConfig:
+    """Return an agent of one tunnel; *settings* are the agent's, or else the tunnel's."""
+    own = {field.name for field in fields(AgentConfig)}
+    for_agent = {key: value for key, value in settings.items() if key in own}
+    for_tunnel = {key: value for key, value in settings.items() if key not in own}
     upstream = Upstream("127.0.0.1", upstream_port)
+    tunnel = TunnelConfig(**{"upstream": upstream, "name": NAME, **for_tunnel})
     return AgentConfig(
-        **{"relay_url": relay.url, "token": TOKEN, "upstream": upstream, "name": NAME, **settings}
+        **{"relay_url": relay.url, "token": TOKEN, "tunnels": (tunnel,), **for_agent}
     )
 
 

@@ -93,7 +93,7 @@ async def _loop(announcer: Announcer, watch: "_Watch", app: Path) -> AsyncIterat
     import stripe
 
     from hookloop.sandbox import SandboxConfig, running_sandbox
-    from hookloop.tunnel.agent import AgentConfig, running_agent
+    from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
     from hookloop.tunnel.agent.config import Upstream
     from hookloop.tunnel.relay import RelayConfig, running_relay
     from hookloop.tunnel.relay.tokens import new_token
@@ -107,11 +107,11 @@ async def _loop(announcer: Announcer, watch: "_Watch", app: Path) -> AsyncIterat
             running_sandbox(SandboxConfig(port=0), observer=watch) as sandbox,
             running_relay(relay_config, sink=watch) as relay,
             running_agent(
-                AgentConfig(relay_url=relay.url, token=token, upstream=Upstream("127.0.0.1", port)),
+                AgentConfig(relay.url, token, (TunnelConfig(Upstream("127.0.0.1", port)),)),
                 sink=watch,
             ) as agent,
         ):
-            tunnel_url = await agent.wait_up()
+            tunnel_url = await agent.tunnels[0].wait_up()
             announcer.fact("sandbox", sandbox.url, "a Stripe-compatible API")
             announcer.fact("relay", relay.url, "the public side of the tunnel")
             announcer.fact("agent", f"{tunnel_url} -> 127.0.0.1:{port}")

@@ -14,6 +14,7 @@ from .runner import run
 
 if TYPE_CHECKING:
     from hookloop.exchange import Exchange
+    from hookloop.tunnel.agent import Tunnel
 
 __all__ = ["http"]
 
@@ -46,12 +47,12 @@ def http(
 async def _http(
     upstream: str, relay: str | None, token: str, name: str | None, announcer: Announcer
 ) -> None:
-    from hookloop.tunnel.agent import AgentConfig, running_agent
+    from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
     from hookloop.tunnel.agent.config import parse_upstream
 
     target = parse_upstream(upstream)
     async with _relay_or_own(relay, token) as (relay_url, relay_token, is_local):
-        config = AgentConfig(relay_url=relay_url, token=relay_token, upstream=target, name=name)
+        config = AgentConfig(relay_url, relay_token, (TunnelConfig(target, name),))
         watcher = _Watcher(announcer, str(target))
         async with running_agent(config, sink=watcher, observer=watcher):
             if is_local:
@@ -86,20 +87,37 @@ class _Watcher:
         self._upstream = upstream
         self._url: str | None = None
 
-    def tunnel_up(self, url: str) -> None:
+    def session_up(self) -> None:
+        """Say nothing: its tunnel tells."""
+
+    def tunnel_up(self, tunnel: "Tunnel") -> None:
+        url = tunnel.url
         if url == self._url:
             self._announcer.happened("tunnel_up", f"online again at {url}", url=url)
         else:
             self._announcer.fact("forwarding", f"{url} -> {self._upstream}")
         self._url = url
 
-    def tunnel_down(self, reason: str, retry_seconds: float) -> None:
+    def session_down(self, reason: str, retry_seconds: float) -> None:
         self._announcer.happened(
             "tunnel_down",
             f"offline: {reason}; trying again in {retry_seconds:.1f} s",
             reason=reason,
             retry_seconds=round(retry_seconds, 3),
         )
+
+    def tunnel_refused(self, tunnel: "Tunnel", retry_seconds: float | None) -> None:
+        if retry_seconds is None:
+            return  # the command ends with the reason
+        self._announcer.happened(
+            "tunnel_refused",
+            f"offline: {tunnel.refusal}; asking again in {retry_seconds:.1f} s",
+            reason=str(tunnel.refusal),
+            retry_seconds=retry_seconds,
+        )
+
+    def tunnel_removed(self, tunnel: "Tunnel") -> None:
+        """Say nothing: nobody removes the only one."""
 
     def captured(self, exchange: "Exchange") -> None:
         method = exchange.request.method.decode("latin-1")

@@ -1,4 +1,4 @@
-"""The agent: one session at a time with the relay, opened again whenever it is lost."""
+"""The agent: tunnels over one session at a time, opened again whenever it is lost."""
 
 import asyncio
 import logging
@@ -6,26 +6,27 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from random import SystemRandom
-from typing import Protocol
 
 from hookloop.clock import Clock, SystemClock
-from hookloop.errors import ProtocolError, RefusedError, RemoteError
+from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteError
 from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, discard
 from hookloop.ids import new_id
 from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.wire import events
-from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, ResetCode
+from hookloop.tunnel.wire.messages import Bound, Hello, Refused, ResetCode
 from hookloop.tunnel.wire.session import Role, Session
 from hookloop.version import __version__
 
-from .backoff import Backoff
-from .config import AgentConfig
+from .backoff import LONGEST_SECONDS, Backoff
+from .config import AgentConfig, TunnelConfig
 from .dial import NotNowError, dial
 from .forward import Forward
-from .upstream import UpstreamPool
+from .observer import AgentObserver, QuietObserver
+from .tunnel import Tunnel
 
-__all__ = ["Agent", "AgentObserver", "AgentStatistics", "running_agent"]
+__all__ = ["Agent", "AgentStatistics", "running_agent"]
 
 logger = logging.getLogger("hookloop.agent")
 
@@ -34,24 +35,6 @@ STREAM_CREDIT = 256 * 1024
 SESSION_CREDIT = 4 * 1024 * 1024
 STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
 CLOSE_SECONDS = 1.0  # how long a leaving agent lets its exchanges end: Ctrl+C must feel instant
-
-
-class AgentObserver(Protocol):
-    """Is told how the tunnel fares. Must return at once and never raise."""
-
-    def tunnel_up(self, url: str) -> None:
-        """Callers reach us at *url*."""
-        ...
-
-    def tunnel_down(self, reason: str, retry_seconds: float) -> None:
-        """They do not, and the next try comes in *retry_seconds*."""
-        ...
-
-
-class _NoObserver:
-    def tunnel_up(self, url: str) -> None: ...
-
-    def tunnel_down(self, reason: str, retry_seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +52,7 @@ class AgentStatistics:
 
 class Agent:
     """
-    Forwards the streams of a tunnel to an upstream; use `running_agent`.
+    Forwards the streams of its tunnels, each to its own upstream; use `running_agent`.
 
     It is the owner of its session, and the `ForwardSession` of its streams.
     """
@@ -83,17 +66,20 @@ class Agent:
         observer: AgentObserver | None = None,
     ) -> None:
         self.config = config
-        self.url: str | None = None
-        """The tunnel's public URL, once it is up; the same after every reconnect."""
         self._clock = clock or SystemClock()
         self._sink = sink
-        self._observer = observer or _NoObserver()
+        self._observer = observer or QuietObserver()
         random = SystemRandom()
         self._id = new_id("agt_", random)
-        self._name = config.name
         self._backoff = Backoff(random)
-        self._pool = UpstreamPool(config.upstream)
+        self._refs = count(1)
+        self._tunnels = {each.label: Tunnel(each, next(self._refs)) for each in config.tunnels}
+        self._first_tunnels = self.tunnels
+        self._by_name: dict[str, Tunnel] = {}
+        """Those the relay has given us, in this session."""
         self._forwards: dict[int, Forward] = {}
+        self._tunnel_of: dict[int, Tunnel] = {}
+        """The tunnel of each stream in `_forwards`."""
         self._session: Session | None = None
         self._carrier: Carrier | None = None
         self._connects: dict[int, asyncio.Task[None]] = {}
@@ -102,17 +88,16 @@ class Agent:
         self._asked_to_wait = 0.0
         self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
-        self._up = asyncio.Event()
         self._exchanges = 0
         self._sessions = 0
         self._latency: float | None = None
 
     async def run(self) -> None:
         """
-        Keep the tunnel up until cancelled or closed.
+        Keep the tunnels up until cancelled or closed.
 
         Raises `RefusedError` when the relay says no in a way that trying again
-        cannot change.
+        cannot change: to the session, or to every tunnel the agent began with.
         """
         try:
             while True:
@@ -121,25 +106,64 @@ class Agent:
                     return
                 wait = max(self._backoff.next_seconds(), self._asked_to_wait)
                 logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
-                self._observer.tunnel_down(reason, wait)
+                self._observer.session_down(reason, wait)
                 await asyncio.sleep(wait)
         finally:
-            self._pool.close()
+            for tunnel in self._tunnels.values():
+                tunnel.close()
 
-    async def wait_up(self) -> str:
-        """Return the tunnel's URL once callers can reach it."""
-        await self._up.wait()
-        assert self.url is not None  # noqa: S101  # set before the event
-        return self.url
+    async def wait_settled(self) -> None:
+        """Return once the relay has given or refused each tunnel the agent began with."""
+        for tunnel in self._first_tunnels:
+            await tunnel.wait_settled()
+
+    # --- tunnels ----------------------------------------------------------------------------
+
+    @property
+    def tunnels(self) -> tuple[Tunnel, ...]:
+        """Its tunnels, also those that were refused, in the order they were asked for."""
+        return tuple(self._tunnels.values())
+
+    @property
+    def url(self) -> str | None:
+        """The public URL of its first tunnel, once that is up: for the many that have but one."""
+        return next((tunnel.url for tunnel in self._tunnels.values()), None)
+
+    def add_tunnel(self, config: TunnelConfig) -> Tunnel:
+        """
+        Ask for one more tunnel, now or as soon as there is a session; see `Tunnel.wait_up`.
+
+        Raises `ConfigError` where a tunnel of this agent has its label already.
+        """
+        if config.label in self._tunnels:
+            raise ConfigError(f"the agent has a tunnel {config.label!r} already")
+        tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs))
+        self._bind(tunnel)
+        return tunnel
+
+    def remove_tunnel(self, label: str) -> None:
+        """
+        Give a tunnel back. Its exchanges run on to their end.
+
+        Raises `ConfigError` where there is none of that label.
+        """
+        tunnel = self._tunnels.pop(label, None)
+        if tunnel is None:
+            raise ConfigError(f"the agent has no tunnel {label!r}")
+        if tunnel.is_up:
+            self._unbind(tunnel)
+        tunnel.close()
+        self._observer.tunnel_removed(tunnel)
 
     async def close(self) -> None:
-        """Give the tunnel back, let its open streams end for a second, and close the session."""
+        """Give the tunnels back, let open streams end for a second, and close the session."""
         self._is_leaving = True
         if self._session is None or self._carrier is None:
             return
-        if self._name is not None:
-            # Given back, not lost: whoever starts an agent of this name next has it at once.
-            self._session.unbind(self._name)
+        for tunnel in self._tunnels.values():
+            if tunnel.name is not None and not tunnel.is_given_up():
+                # Given back, not lost: whoever starts an agent of this name next has it at once.
+                self._session.unbind(tunnel.name)
         self._session.go_away("shutdown", "the agent is leaving")
         self._carrier.flush_soon()
         if self._lost is not None:
@@ -177,7 +201,8 @@ class Agent:
         self._lost = asyncio.get_running_loop().create_future()
         self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
         self._carrier = Carrier(self._session, self, self._clock)
-        self._session.bind(Bind(ref=1, name=self._name))
+        for tunnel in self._tunnels.values():
+            self._bind(tunnel)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._carrier.take_over(opened.transport, opened.rest)
@@ -188,6 +213,9 @@ class Agent:
         finally:
             self._carrier.drop("the agent is leaving")
             self._session = self._carrier = self._tasks = None
+            self._by_name.clear()
+            for tunnel in self._tunnels.values():
+                tunnel.session_lost()
         if self._refused is not None:
             raise self._refused
         return reason
@@ -219,6 +247,12 @@ class Agent:
             case events.StreamReset(stream, _, message):
                 if forward := self._forwards.get(stream):
                     forward.stream_reset(message)
+            case _:
+                self._session_itself(event)
+
+    def _session_itself(self, event: events.Event) -> None:
+        """Take what is about no stream."""
+        match event:
             case events.BindAccepted(bound):
                 self._bound(bound)
             case events.BindRefused(refused):
@@ -227,8 +261,12 @@ class Agent:
                 self._latency = seconds
             case events.GoawayReceived(goaway):
                 logger.info("relay says goodbye code=%s", goaway.code)
+            case events.HelloReceived():
+                self._observer.session_up()
+                if not self._tunnels:
+                    self._backoff.reset()  # no answer to a BIND will say that all is well
             case _:
-                pass  # HELLO holds nothing we need
+                pass
 
     def session_unblocked(self, stream: int) -> None:
         if forward := self._forwards.get(stream):
@@ -240,47 +278,88 @@ class Agent:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)
 
+    # --- binding ----------------------------------------------------------------------------
+
+    def _bind(self, tunnel: Tunnel) -> None:
+        tunnel.stop_retry()
+        if self._session is not None and self._carrier is not None and not tunnel.is_given_up():
+            self._session.bind(tunnel.bind())
+            self._carrier.flush_soon()
+
+    def _unbind(self, tunnel: Tunnel) -> None:
+        if tunnel.name is None:
+            return
+        self._by_name.pop(tunnel.name, None)
+        if self._session is not None and self._carrier is not None:
+            self._session.unbind(tunnel.name)
+            self._carrier.flush_soon()
+
+    def _tunnel_of_ref(self, ref: int) -> Tunnel | None:
+        return next((tunnel for tunnel in self._tunnels.values() if tunnel.ref == ref), None)
+
     def _bound(self, bound: Bound) -> None:
-        # After a restart of the relay the same name is asked for again: URLs are pasted places.
-        self._name = bound.name
-        self.url = bound.url
         self._backoff.reset()
-        self._up.set()
-        self._observer.tunnel_up(bound.url)
+        tunnel = self._tunnel_of_ref(bound.ref)
+        if tunnel is None:  # it was removed while the relay's answer was on its way
+            if self._session is not None:
+                self._session.unbind(bound.name)
+            return
+        tunnel.bound(bound)
+        self._by_name[bound.name] = tunnel
+        self._observer.tunnel_up(tunnel)
 
     def _bind_refused(self, refused: Refused) -> None:
-        if self.url is None:
-            self._refused = RefusedError(refused.code, refused.message)
-        if self._carrier is not None:
-            self._carrier.drop(f"the relay refused the tunnel: {refused.message}")
+        """One refused tunnel does not end the others; all of them refused end the agent."""
+        self._backoff.reset()
+        tunnel = self._tunnel_of_ref(refused.ref)
+        if tunnel is None:
+            return
+        is_final = tunnel.refused(refused)
+        wait = None if is_final else LONGEST_SECONDS
+        logger.info("tunnel refused label=%s code=%s", tunnel.label, refused.code)
+        self._observer.tunnel_refused(tunnel, wait)
+        if wait is not None:
+            loop = asyncio.get_running_loop()
+            tunnel.retry = loop.call_later(wait, self._bind, tunnel)
+        elif self._first_tunnels and all(map(Tunnel.is_given_up, self._first_tunnels)):
+            self._refused = self._first_tunnels[0].refusal
+            if self._carrier is not None:
+                self._carrier.drop(f"the relay refused every tunnel: {refused.message}")
 
     # --- streams ----------------------------------------------------------------------------
 
     def _request(self, request: events.RequestReceived) -> None:
+        tunnel = self._by_name.get(request.tunnel)
+        if tunnel is None:  # it was removed while the request was on its way
+            why = f"the agent has no tunnel {request.tunnel!r} any more"
+            self.reset_stream(request.stream, ResetCode.INTERNAL, why)
+            return
         try:
-            forward = Forward(request, self, self._clock, str(self.config.upstream))
+            forward = Forward(request, self, self._clock, str(tunnel.config.upstream))
         except ProtocolError as error:
             self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
             return
         self._forwards[request.stream] = forward
-        connection = self._pool.take()
+        self._tunnel_of[request.stream] = tunnel
+        tunnel.exchanges_open += 1
+        connection = tunnel.pool.take()
         if connection is not None:
-            forward.connected(connection, response_seconds=self.config.response_seconds)
+            forward.connected(connection, response_seconds=tunnel.config.response_seconds)
         elif self._tasks is not None:
-            connect = self._tasks.create_task(self._connect(forward))
+            connect = self._tasks.create_task(self._connect(forward, tunnel))
             self._connects[request.stream] = connect
             connect.add_done_callback(lambda _: self._connects.pop(request.stream, None))
 
-    async def _connect(self, forward: Forward) -> None:
+    async def _connect(self, forward: Forward, tunnel: Tunnel) -> None:
         try:
-            async with asyncio.timeout(self.config.connect_seconds):
-                connection = await self._pool.connect()
+            async with asyncio.timeout(tunnel.config.connect_seconds):
+                connection = await tunnel.pool.connect()
         except TimeoutError:
             forward.not_connected(ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection")
         except (OSError, UnicodeError) as error:
             forward.not_connected(ResetCode.UPSTREAM_REFUSED, _why(error))
         else:
-            forward.connected(connection, response_seconds=self.config.response_seconds)
+            forward.connected(connection, response_seconds=tunnel.config.response_seconds)
 
     # --- ForwardSession ---------------------------------------------------------------------
 
@@ -312,6 +391,9 @@ class Agent:
 
     def forward_ended(self, stream: int, exchange: Exchange) -> None:
         self._forwards.pop(stream, None)
+        tunnel = self._tunnel_of.pop(stream)
+        tunnel.exchanges_open -= 1
+        tunnel.exchanges += 1
         self._exchanges += 1
         self._sink.captured(exchange)
 
@@ -331,15 +413,15 @@ async def running_agent(
     observer: AgentObserver | None = None,
 ) -> AsyncIterator[Agent]:
     """
-    Run an agent for the length of a with-block, which is entered once the tunnel is up.
+    Run an agent for the length of a with-block, entered once each tunnel is up or refused.
 
-    Raises `RefusedError` if the relay refuses it, at the start or, ending the block, after a
-    reconnect. While the relay cannot be reached the agent keeps trying, so put a timeout
-    around it where that is too patient.
+    Raises `RefusedError` if the relay refuses it, or all its tunnels, at the start or, ending
+    the block, after a reconnect. While the relay cannot be reached the agent keeps
+    trying, so put a timeout around it where that is too patient.
     """
     agent = Agent(config, clock=clock, sink=sink, observer=observer)
     running = asyncio.ensure_future(agent.run())
-    waiting = asyncio.ensure_future(agent.wait_up())
+    waiting = asyncio.ensure_future(agent.wait_settled())
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
 
-__all__ = ["AgentConfig", "Upstream", "parse_upstream"]
+__all__ = ["PROTOCOLS", "AgentConfig", "TunnelConfig", "Upstream", "parse_upstream"]
 
-HTTP_PORT = 80
+PROTOCOLS = ("http", "tcp", "tls")
 PORT_MAX = 65535
 _HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 
@@ -43,19 +43,42 @@ def parse_upstream(text: str) -> Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelConfig:
+    """One tunnel: what callers reach, and how. Raises `ConfigError` for what cannot work."""
+
+    upstream: Upstream
+    name: str | None = None
+    """The name asked of the relay, or None for any."""
+    label: str = ""
+    """What this agent calls it, unique among its tunnels; without one its name, or ``tunnel``."""
+    protocol: str = "http"
+    """``http``, ``tcp`` or ``tls``: what the relay passes on."""
+    connect_seconds: float = 10.0
+    """How long the upstream may take to accept a connection; as ngrok."""
+    response_seconds: float = 300.0
+    """How long the upstream may take to begin its answer: time for a breakpoint."""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name or "tunnel")  # the way of frozen ones
+        if self.protocol not in PROTOCOLS:
+            raise ConfigError(
+                f"the tunnel {self.label!r} has the protocol {self.protocol!r}: "
+                f"use one of {', '.join(PROTOCOLS)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class AgentConfig:
     """Raises `ConfigError` for settings that cannot work."""
 
     relay_url: str
     """``http://host:port`` or ``https://host``."""
     token: str = field(repr=False)
-    upstream: Upstream
-    name: str | None = None
-    """The tunnel's name, or None for any."""
+    tunnels: tuple[TunnelConfig, ...]
+    """Those it starts with; more may be added while it runs."""
     connect_seconds: float = 10.0
-    """How long the relay and the upstream may take to accept a connection; as ngrok."""
-    response_seconds: float = 300.0
-    """How long the upstream may take to begin its answer: time for a breakpoint."""
+    """How long the relay may take to accept a session; as ngrok."""
 
     def __post_init__(self) -> None:
         if not _is_relay_url(self.relay_url):
@@ -69,6 +92,13 @@ class AgentConfig:
             )
         if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
             raise ConfigError("the token has characters no relay token has: copy it again")
+        for what, values in (
+            ("label", [tunnel.label for tunnel in self.tunnels]),
+            ("name", [tunnel.name for tunnel in self.tunnels if tunnel.name is not None]),
+        ):
+            if len(set(values)) < len(values):
+                again = next(value for value in values if values.count(value) > 1)
+                raise ConfigError(f"two tunnels have the {what} {again!r}: give each its own")
 
 
 def _is_relay_url(url: str) -> bool:
