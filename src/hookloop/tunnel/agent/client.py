@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import SystemRandom
+from typing import Protocol
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteError
@@ -26,7 +27,7 @@ from .forward import Forward
 from .observer import AgentObserver, QuietObserver
 from .tunnel import Tunnel
 
-__all__ = ["Agent", "AgentStatistics", "running_agent"]
+__all__ = ["Agent", "AgentStatistics", "RawForward", "running_agent"]
 
 logger = logging.getLogger("hookloop.agent")
 
@@ -35,6 +36,27 @@ STREAM_CREDIT = 256 * 1024
 SESSION_CREDIT = 4 * 1024 * 1024
 STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
 CLOSE_SECONDS = 1.0  # how long a leaving agent lets its exchanges end: Ctrl+C must feel instant
+
+
+class RawForward(Protocol):
+    """
+    What serves a raw stream: bytes of a caller to an upstream and back. None may raise.
+
+    It sends by `Agent.send_data`, ends its half by `Agent.end_stream`, and says
+    `Agent.raw_ended` once it is over: both halves ended, or either side reset it.
+    """
+
+    def raw_data(self, data: bytes, *, is_ended: bool) -> None:
+        """
+        Bytes of the caller, none where only the end comes: *is_ended* is the half-close.
+
+        The duty: `Agent.consumed` once the bytes are passed on or dropped.
+        """
+        ...
+
+    def stream_reset(self, message: str) -> None: ...
+
+    def may_send_again(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,7 @@ class Agent:
         self._forwards: dict[int, Forward] = {}
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
+        self._raw_forwards: dict[int, RawForward] = {}
         self._session: Session | None = None
         self._carrier: Carrier | None = None
         self._connects: dict[int, asyncio.Task[None]] = {}
@@ -175,7 +198,7 @@ class Agent:
     def statistics(self) -> AgentStatistics:
         return AgentStatistics(
             exchanges=self._exchanges,
-            exchanges_open=len(self._forwards),
+            exchanges_open=len(self._forwards) + len(self._raw_forwards),
             sessions=self._sessions,
             latency_seconds=self._latency,
         )
@@ -235,18 +258,16 @@ class Agent:
         match event:
             case events.RequestReceived():
                 self._request(event)
-            case events.DataReceived(stream, data, is_ended):
-                forward = self._forwards.get(stream)
-                if forward is None:
-                    self.consumed(stream, len(data))
-                else:
-                    forward.request_data(data, is_ended=is_ended)
+            case events.DataReceived():
+                self._data(event)
             case events.TrailersReceived(stream, trailers):
                 if forward := self._forwards.get(stream):
                     forward.request_ended(trailers)
             case events.StreamReset(stream, _, message):
-                if forward := self._forwards.get(stream):
-                    forward.stream_reset(message)
+                if served := self._served(stream):
+                    served.stream_reset(message)
+            case events.RawStreamReceived():
+                self._raw_stream(event)
             case _:
                 self._session_itself(event)
 
@@ -269,11 +290,13 @@ class Agent:
                 pass
 
     def session_unblocked(self, stream: int) -> None:
-        if forward := self._forwards.get(stream):
-            forward.may_send_again()
+        if served := self._served(stream):
+            served.may_send_again()
 
     def session_lost(self, reason: str) -> None:
-        for forward in list(self._forwards.values()):
+        served: list[Forward | RawForward] = [*self._forwards.values()]
+        served += self._raw_forwards.values()
+        for forward in served:
             forward.stream_reset("the session with the relay was lost")
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)
@@ -350,6 +373,22 @@ class Agent:
             self._connects[request.stream] = connect
             connect.add_done_callback(lambda _: self._connects.pop(request.stream, None))
 
+    def _data(self, event: events.DataReceived) -> None:
+        if forward := self._forwards.get(event.stream):
+            forward.request_data(event.data, is_ended=event.is_ended)
+        elif raw := self._raw_forwards.get(event.stream):
+            raw.raw_data(event.data, is_ended=event.is_ended)
+        else:
+            self.consumed(event.stream, len(event.data))
+
+    def _served(self, stream: int) -> Forward | RawForward | None:
+        return self._forwards.get(stream) or self._raw_forwards.get(stream)
+
+    def _raw_stream(self, opened: events.RawStreamReceived) -> None:
+        """Serve a caller's connection: put a `RawForward` into `_raw_forwards`, or reset it."""
+        message = f"this agent serves no raw tunnel {opened.connect.tunnel!r}"
+        self.reset_stream(opened.stream, ResetCode.UPSTREAM_REFUSED, message)
+
     async def _connect(self, forward: Forward, tunnel: Tunnel) -> None:
         try:
             async with asyncio.timeout(tunnel.config.connect_seconds):
@@ -374,7 +413,7 @@ class Agent:
         self._carrier.flush_soon()
         return self._session.send_data(stream, data)
 
-    def end_stream(self, stream: int, trailers: Headers) -> None:
+    def end_stream(self, stream: int, trailers: Headers = ()) -> None:
         if self._session is not None and self._carrier is not None:
             self._session.end_stream(stream, trailers)
             self._carrier.flush_soon()
@@ -388,6 +427,9 @@ class Agent:
         if self._session is not None and self._carrier is not None:
             self._session.consumed(stream, length)
             self._carrier.flush_soon()
+
+    def raw_ended(self, stream: int) -> None:
+        self._raw_forwards.pop(stream, None)
 
     def forward_ended(self, stream: int, exchange: Exchange) -> None:
         self._forwards.pop(stream, None)

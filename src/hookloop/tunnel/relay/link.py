@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hookloop.clock import Clock
@@ -10,6 +11,7 @@ from hookloop.ids import RandomSource
 from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.wire import events
 from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, Request, ResetCode
+from hookloop.tunnel.wire.raw import Connect
 from hookloop.tunnel.wire.session import Role, Session
 
 from .registry import NotGranted, Owner, Registry
@@ -17,7 +19,7 @@ from .registry import NotGranted, Owner, Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AnsweredCaller", "Link"]
+__all__ = ["AnsweredCaller", "Link", "RawCaller"]
 
 logger = logging.getLogger("hookloop.relay")
 
@@ -36,6 +38,37 @@ class AnsweredCaller(Protocol):
     def stream_reset(self, code: ResetCode, message: str) -> None: ...
 
     def may_send_again(self) -> None: ...
+
+
+class RawCaller(Protocol):
+    """
+    What a raw stream needs of the caller whose bytes it carries. None of these may raise.
+
+    It sends by `Link.send_data`, and says by `Link.end_stream` that the caller sends no
+    more. The stream is over once both halves have ended, or by `stream_reset` or
+    `Link.cancel`; it may still be sent to after that, which does nothing.
+    """
+
+    def raw_data(self, data: bytes, *, is_ended: bool) -> None:
+        """
+        Bytes for the caller, none where only the end comes: *is_ended* is the half-close.
+
+        The duty: `Link.consumed` once the bytes are passed on or dropped.
+        """
+        ...
+
+    def stream_reset(self, code: ResetCode, message: str) -> None:
+        """Both halves have ended before their time: the caller should see its connection cut."""
+        ...
+
+    def may_send_again(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _RawStream:
+    caller: RawCaller
+    is_caller_ended: bool = False
+    is_agent_ended: bool = False
 
 
 class Link:
@@ -62,6 +95,7 @@ class Link:
         self._clock = clock
         self._random = random
         self._callers: dict[int, AnsweredCaller] = {}
+        self._raw: dict[int, _RawStream] = {}
 
     def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
         """Start the session on an upgraded connection."""
@@ -71,7 +105,7 @@ class Link:
 
     @property
     def streams_open(self) -> int:
-        return len(self._callers)
+        return len(self._callers) + len(self._raw)
 
     @property
     def is_going_away(self) -> bool:
@@ -89,24 +123,37 @@ class Link:
         self._carrier.flush_soon()
         return stream
 
+    def open_raw_stream(self, connect: Connect, caller: RawCaller) -> int | None:
+        """Pass a caller's connection on; None when the agent takes no more now."""
+        if not self._session.can_open_stream():
+            return None
+        stream = self._session.open_raw_stream(connect)
+        self._raw[stream] = _RawStream(caller)
+        self._carrier.flush_soon()
+        return stream
+
     def send_data(self, stream: int, data: bytes) -> bool:
-        """Pass body bytes on; False asks the caller to pause until `may_send_again`."""
+        """Pass bytes on; False asks the caller to pause until `may_send_again`."""
         self._carrier.flush_soon()
         return self._session.send_data(stream, data)
 
-    def end_stream(self, stream: int, trailers: Headers) -> None:
-        """The request's body is complete."""
+    def end_stream(self, stream: int, trailers: Headers = ()) -> None:
+        """The request's body is complete, or the caller of a raw stream sends no more."""
         self._session.end_stream(stream, trailers)
+        if raw := self._raw.get(stream):
+            raw.is_caller_ended = True
+            self._forget_ended(stream, raw)
         self._carrier.flush_soon()
 
     def cancel(self, stream: int, message: str) -> None:
         """Nobody wants the answer any more."""
-        if self._callers.pop(stream, None) is not None:
+        caller = self._callers.pop(stream, None) or self._raw.pop(stream, None)
+        if caller is not None:
             self._session.reset_stream(stream, ResetCode.CANCELLED, message)
             self._carrier.flush_soon()
 
     def consumed(self, stream: int, length: int) -> None:
-        """Body bytes have left for the caller: let the agent send more."""
+        """Bytes have left for the caller: let the agent send more."""
         self._session.consumed(stream, length)
         self._carrier.flush_soon()
 
@@ -134,9 +181,10 @@ class Link:
                 if caller:
                     caller.response_trailers(trailers)
             case events.StreamReset(stream, code, message):
-                caller = self._callers.pop(stream, None)
-                if caller:
+                if caller := self._callers.pop(stream, None):
                     caller.stream_reset(code, message)
+                elif raw := self._raw.pop(stream, None):
+                    raw.caller.stream_reset(code, message)
             case events.BindRequested(bind):
                 self._bind(bind)
             case events.UnbindRequested(unbind):
@@ -148,15 +196,18 @@ class Link:
                 pass  # latency and GOAWAY need nothing of the relay
 
     def session_unblocked(self, stream: int) -> None:
-        caller = self._callers.get(stream)
-        if caller:
+        if caller := self._callers.get(stream):
             caller.may_send_again()
+        elif raw := self._raw.get(stream):
+            raw.caller.may_send_again()
 
     def session_lost(self, reason: str) -> None:
-        logger.info("agent gone reason=%r streams=%d", reason, len(self._callers))
+        logger.info("agent gone reason=%r streams=%d", reason, self.streams_open)
         self._registry.release(self, now=self._clock.monotonic())
-        callers, self._callers = self._callers, {}
-        for caller in callers.values():
+        callers: list[AnsweredCaller | RawCaller] = [*self._callers.values()]
+        callers += [raw.caller for raw in self._raw.values()]
+        self._callers, self._raw = {}, {}
+        for caller in callers:
             caller.stream_reset(ResetCode.UPSTREAM_BROKEN, "the connection to the agent was lost")
         self._on_lost(self)
 
@@ -172,11 +223,25 @@ class Link:
     def _data(self, event: events.DataReceived) -> None:
         caller = self._callers.get(event.stream)
         if caller is None:
-            self.consumed(event.stream, len(event.data))
+            self._raw_data(event)
             return
         if event.is_ended:
             del self._callers[event.stream]
         caller.response_data(event.data, is_ended=event.is_ended)
+
+    def _raw_data(self, event: events.DataReceived) -> None:
+        raw = self._raw.get(event.stream)
+        if raw is None:
+            self.consumed(event.stream, len(event.data))
+            return
+        if event.is_ended:
+            raw.is_agent_ended = True
+            self._forget_ended(event.stream, raw)
+        raw.caller.raw_data(event.data, is_ended=event.is_ended)
+
+    def _forget_ended(self, stream: int, raw: _RawStream) -> None:
+        if raw.is_caller_ended and raw.is_agent_ended:
+            del self._raw[stream]
 
     def _bind(self, bind: Bind) -> None:
         assert self._owner is not None  # noqa: S101  # HELLO comes first, or the session raises

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hookloop.exchange import Headers, RequestHead, ResponseHead
 
 from .messages import Bind, Bound, Goaway, Hello, Refused, ResetCode, Unbind
+from .raw import Connect
 
 __all__ = [
     "BindAccepted",
@@ -16,6 +17,7 @@ __all__ = [
     "HelloReceived",
     "LatencyMeasured",
     "PeerSilent",
+    "RawStreamReceived",
     "RequestReceived",
     "ResponseReceived",
     "StreamReset",
@@ -69,11 +71,21 @@ class RequestReceived:
     head: RequestHead
     is_ended: bool
     """No body follows."""
+    is_upgrade: bool = False
+    """The caller asks to leave HTTP: a response of 101 makes the stream raw."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawStreamReceived:
+    """Agent: a caller's connection. Send and take bytes both ways, or reset the stream."""
+
+    stream: int
+    connect: Connect
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseReceived:
-    """Relay: a response head; 1xx may come several times before the final one."""
+    """Relay: a response head; 1xx may come several times before the final one, or before 101."""
 
     stream: int
     head: ResponseHead
@@ -82,7 +94,7 @@ class ResponseReceived:
 
 @dataclass(frozen=True, slots=True)
 class DataReceived:
-    """Both sides: body bytes. Call `Session.consumed` once they are passed on."""
+    """Both sides: body or raw bytes. Call `Session.consumed` once they are passed on."""
 
     stream: int
     data: bytes
@@ -134,6 +146,7 @@ Event = (
     | BindRefused
     | UnbindRequested
     | RequestReceived
+    | RawStreamReceived
     | ResponseReceived
     | DataReceived
     | TrailersReceived

@@ -10,6 +10,7 @@ __all__ = [
     "END",
     "FRAME_HEAD_BYTES",
     "PAYLOAD_BYTES_MAX",
+    "UPGRADE",
     "Frame",
     "FrameDecoder",
     "FrameType",
@@ -19,6 +20,7 @@ __all__ = [
 FRAME_HEAD_BYTES = 9
 PAYLOAD_BYTES_MAX = 128 * 1024  # a head of 64 KiB fits twice; nothing larger is ever needed
 END = 0x01
+UPGRADE = 0x04  # on REQUEST
 
 _HEAD = struct.Struct("!IBI")  # length and type share the first word
 
@@ -40,6 +42,7 @@ class FrameType(IntEnum):
     TRAILERS = 0x13
     RESET = 0x14
     CREDIT = 0x15
+    CONNECT = 0x16
 
 
 class Frame(NamedTuple):

@@ -41,6 +41,7 @@ STREAMS_LIMIT = 1_000_000
 ID_CHARS_MAX = 64
 NAME_CHARS_MAX = 63  # a DNS label
 TEXT_CHARS_MAX = 1024  # sentences for people
+PORT_MAX = 2**16 - 1
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _TARGET = re.compile(rb"[\x21-\x7e]+")
@@ -100,6 +101,9 @@ class Bind:
     name: str | None
     """The name asked for, or None for any."""
     protocol: str = "http"
+    """``http``, ``tcp`` or ``tls``."""
+    port: int = 0
+    """Of a tcp tunnel: the port asked for, or 0 for any."""
 
     def encode(self) -> bytes:
         return _encode_json(asdict(self))
@@ -111,8 +115,12 @@ class Bind:
         # A bad name is refused by the relay in words, so only its type is checked here.
         if name is not None and not isinstance(name, str):
             raise ProtocolError("BIND has a name that is not a text")
-        ref = _integer(members, "ref", 0, CREDIT_MAX)
-        return cls(ref=ref, name=name, protocol=_text(members, "protocol", TEXT_CHARS_MAX))
+        return cls(
+            ref=_integer(members, "ref", 0, CREDIT_MAX),
+            name=name,
+            protocol=_text(members, "protocol", TEXT_CHARS_MAX),
+            port=_integer(members, "port", 0, PORT_MAX) if "port" in members else 0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ class Bound:
     ref: int
     name: str
     url: str
-    """Public, without a path: ``http://shop.tun.example``."""
+    """Public, without a path: ``http://shop.tun.example``, ``tcp://tun.example:20001``."""
 
     def encode(self) -> bytes:
         return _encode_json(asdict(self))
@@ -235,7 +243,7 @@ def decode_response(payload: bytes) -> ResponseHead:
     """Raise `ProtocolError` for anything but a valid response head."""
     (status, reason), headers = _decode_fields(payload, 2, "RESPONSE")
     if not _is_status(status):
-        raise ProtocolError("RESPONSE has no status from 100 to 599, or has 101")
+        raise ProtocolError("RESPONSE has no status from 100 to 599")
     return ResponseHead(status=int(status), reason=reason, headers=headers)
 
 
@@ -284,8 +292,7 @@ def _is_request_line(method: bytes, target: bytes) -> bool:
 
 
 def _is_status(status: bytes) -> bool:
-    # After 101 a caller would read bytes that no one framed as HTTP: not in version 1.
-    return bool(_STATUS.fullmatch(status)) and status != b"101"
+    return bool(_STATUS.fullmatch(status))
 
 
 def _ascii(value: bytes) -> str:

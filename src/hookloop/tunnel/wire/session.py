@@ -9,6 +9,8 @@ One class serves both roles, because all but who may send what is shared:
     ResponseReceived  <────────── RESPONSE ── respond
     DataReceived      <────────────── DATA ── send_data
 
+    open_raw_stream ── CONNECT ───────────>  RawStreamReceived, then data both ways
+
 The shell's duty: after every call, write `data_to_send` to the connection as
 long as it takes it; call `handle_timeout` at `next_deadline`; close the connection
 when `is_finished`, or when a call raises `ProtocolError` (after writing what is
@@ -36,6 +38,7 @@ from .events import (
     HelloReceived,
     LatencyMeasured,
     PeerSilent,
+    RawStreamReceived,
     RequestReceived,
     ResponseReceived,
     StreamReset,
@@ -43,7 +46,7 @@ from .events import (
     UnbindRequested,
 )
 from .flow import Allowance, Budget, Outbox
-from .frames import END, Frame, FrameDecoder, FrameType, encode_frame
+from .frames import END, UPGRADE, Frame, FrameDecoder, FrameType, encode_frame
 from .heartbeat import Heartbeat
 from .messages import (
     Bind,
@@ -63,7 +66,8 @@ from .messages import (
     encode_response,
     encode_trailers,
 )
-from .streams import Half, Move, next_half
+from .raw import Connect
+from .streams import Half, Move, answered_half, next_half
 
 __all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionStatistics"]
 
@@ -93,11 +97,14 @@ _FROM_BOTH = {
 }
 _INCOMING = {
     Role.RELAY: _FROM_BOTH | {FrameType.BIND, FrameType.UNBIND, FrameType.RESPONSE},
-    Role.AGENT: _FROM_BOTH | {FrameType.BOUND, FrameType.REFUSED, FrameType.REQUEST},
+    Role.AGENT: _FROM_BOTH
+    | {FrameType.BOUND, FrameType.REFUSED}
+    | {FrameType.REQUEST, FrameType.CONNECT},
 }
 _KNOWN = frozenset(FrameType)
 _ABOUT_STREAMS = 0x10  # frame types from here on
-_ASKING = {FrameType.PING, FrameType.BIND, FrameType.REQUEST}  # each makes us queue an answer
+_OPENING = {FrameType.REQUEST, FrameType.CONNECT}
+_ASKING = {FrameType.PING, FrameType.BIND, *_OPENING}  # each makes us queue an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,10 @@ class _Stream:
     outbox: Outbox = field(default_factory=Outbox)
     is_blocked: bool = False
     """Its source was told to pause."""
+    is_raw: bool = False
+    """It ends when both halves have: neither end takes the other half along."""
+    is_out: bool = False
+    """Our half has ended, and all of it was written."""
 
 
 class Session:
@@ -154,6 +165,7 @@ class Session:
             FrameType.PONG: self._receive_pong,
             FrameType.GOAWAY: self._receive_goaway,
             FrameType.REQUEST: self._receive_request,
+            FrameType.CONNECT: self._receive_connect,
             FrameType.RESPONSE: self._receive_response,
             FrameType.DATA: self._receive_data,
             FrameType.TRAILERS: self._receive_trailers,
@@ -295,18 +307,21 @@ class Session:
 
     def open_stream(self, request: Request, *, is_ended: bool) -> int:
         """Relay: pass a request on, and return its stream. Ask `can_open_stream` first."""
-        self._require(Role.RELAY)
-        if not self.can_open_stream():
-            raise LocalError("a stream was opened on a session that takes none now")
-        payload = request.encode()
-        self._last_stream += 1
-        stream = self._add_stream(self._last_stream, ours=Half.BODY, theirs=Half.HEAD)
-        if is_ended:
-            stream.ours = Half.DONE
-        self._send(FrameType.REQUEST, payload, self._last_stream, END if is_ended else 0)
-        if self._last_stream == STREAM_NUMBER_MAX:
-            self.go_away("shutdown", "all stream numbers are used: open a new session")
-        return self._last_stream
+        ours, flags = (Half.DONE, END) if is_ended else (Half.BODY, 0)
+        return self._open(FrameType.REQUEST, request, flags, ours=ours, theirs=Half.HEAD)
+
+    def open_upgrade(self, request: Request) -> int:
+        """
+        Relay: pass on a request that asks to leave HTTP; the same duty.
+
+        Send nothing on the stream before `ResponseReceived`: a 101 makes it raw, and any
+        other final head leaves it an exchange whose request had no body.
+        """
+        return self._open(FrameType.REQUEST, request, UPGRADE, ours=Half.ASKED, theirs=Half.HEAD)
+
+    def open_raw_stream(self, connect: Connect) -> int:
+        """Relay: pass a caller's connection on, and return its stream; the same duty."""
+        return self._open(FrameType.CONNECT, connect, 0, ours=Half.RAW, theirs=Half.RAW)
 
     def respond(self, number: int, head: ResponseHead, *, is_ended: bool = False) -> None:
         """Agent: answer a stream, with a 1xx or the final head."""
@@ -315,12 +330,18 @@ class Session:
         if stream is None:
             return
         payload = encode_response(head)
-        self._move_ours(stream, *_head_moves(head, is_ended))
+        moves = _head_moves(head, is_ended)
+        asked = answered_half(stream.theirs, moves[0])
+        if asked is None:
+            raise LocalError("a 101 for a request that asked for no upgrade")
+        self._move_ours(stream, *moves)
+        stream.theirs = asked
+        stream.is_raw = moves[0] is Move.SWITCH
         if stream.ours is Half.HEAD and self._control_bytes >= CONTROL_BYTES_MAX:
             return  # an interim answer is a courtesy, not worth holding for one who does not read
         self._send(FrameType.RESPONSE, payload, number, END if is_ended else 0)
         if is_ended:
-            self._remove_stream(number)
+            self._ours_ended(number, stream)
 
     def send_data(self, number: int, data: bytes, *, is_ended: bool = False) -> bool:
         """
@@ -345,7 +366,7 @@ class Session:
         if stream is None:
             return
         ending = encode_trailers(trailers)
-        self._move_ours(stream, Move.END)
+        self._move_ours(stream, Move.TRAILERS if ending else Move.END)
         self._end_ours(number, stream, ending)
 
     def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
@@ -377,8 +398,7 @@ class Session:
         is_about_stream = type_ >= _ABOUT_STREAMS
         if is_about_stream != (frame.stream > 0) and type_ is not FrameType.CREDIT:
             raise ProtocolError(f"{type_.name} on stream {frame.stream}")
-        is_new = type_ is FrameType.REQUEST
-        if is_about_stream and not is_new and frame.stream > self._last_stream:
+        if is_about_stream and type_ not in _OPENING and frame.stream > self._last_stream:
             raise ProtocolError(f"{type_.name} for stream {frame.stream}, which was never opened")
         return self._handlers[type_](frame, now)
 
@@ -406,17 +426,32 @@ class Session:
         self._is_peer_going_away = True
         return GoawayReceived(Goaway.decode(frame.payload))
 
-    def _receive_request(self, frame: Frame, _now: float) -> Event | None:
+    def _receive_request(self, frame: Frame, _now: float) -> Event:
+        self._check_opening(frame)
+        request = Request.decode(frame.payload)
+        is_ended, is_upgrade = bool(frame.flags & END), bool(frame.flags & UPGRADE)
+        if is_ended and is_upgrade:
+            raise ProtocolError("a REQUEST for an upgrade that has ended")
+        theirs = Half.ASKED if is_upgrade else Half.DONE if is_ended else Half.BODY
+        self._last_stream = frame.stream
+        self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
+        return RequestReceived(
+            frame.stream, request.tunnel, request.remote, request.head, is_ended, is_upgrade
+        )
+
+    def _receive_connect(self, frame: Frame, _now: float) -> Event:
+        self._check_opening(frame)
+        connect = Connect.decode(frame.payload)
+        self._last_stream = frame.stream
+        self._add_stream(frame.stream, ours=Half.RAW, theirs=Half.RAW)
+        return RawStreamReceived(frame.stream, connect)
+
+    def _check_opening(self, frame: Frame) -> None:
         if frame.stream != self._last_stream + 1:
-            raise ProtocolError(f"REQUEST on stream {frame.stream}, after {self._last_stream}")
+            name = FrameType(frame.type).name
+            raise ProtocolError(f"{name} on stream {frame.stream}, after {self._last_stream}")
         if len(self._streams) >= self._hello.streams_max:
             raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
-        request = Request.decode(frame.payload)
-        self._last_stream = frame.stream
-        is_ended = bool(frame.flags & END)
-        theirs = Half.DONE if is_ended else Half.BODY
-        self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
-        return RequestReceived(frame.stream, request.tunnel, request.remote, request.head, is_ended)
 
     def _receive_response(self, frame: Frame, _now: float) -> Event | None:
         stream = self._streams.get(frame.stream)
@@ -424,7 +459,13 @@ class Session:
             return None
         head = decode_response(frame.payload)
         is_ended = bool(frame.flags & END)
-        self._move_theirs(frame, stream, *_head_moves(head, is_ended))
+        moves = _head_moves(head, is_ended)
+        asked = answered_half(stream.ours, moves[0])
+        if asked is None:
+            raise ProtocolError(f"a 101 on stream {frame.stream}, which asked for no upgrade")
+        stream.ours = asked
+        stream.is_raw = moves[0] is Move.SWITCH
+        self._move_theirs(frame, stream, *moves)
         return ResponseReceived(frame.stream, head, is_ended)
 
     def _receive_data(self, frame: Frame, _now: float) -> Event | None:
@@ -444,7 +485,7 @@ class Session:
         if stream is None:
             return None
         trailers = decode_trailers(frame.payload)
-        self._move_theirs(frame, stream, Move.END)
+        self._move_theirs(frame, stream, Move.TRAILERS)
         return TrailersReceived(frame.stream, trailers)
 
     def _receive_reset(self, frame: Frame, _now: float) -> Event | None:
@@ -492,7 +533,7 @@ class Session:
         if not outbox.queued and outbox.ending is not None:
             if outbox.ending:
                 buffers.append(encode_frame(FrameType.TRAILERS, outbox.ending, stream=number))
-            self._ours_ended(number)
+            self._ours_ended(number, stream)
         self._line_up(number, stream)
         if stream.is_blocked and outbox.held <= QUEUED_BYTES_MAX // 2:
             stream.is_blocked = False
@@ -509,11 +550,13 @@ class Session:
             self._send(FrameType.TRAILERS, ending, number)
         else:
             self._send(FrameType.DATA, b"", number, END)
-        self._ours_ended(number)
+        self._ours_ended(number, stream)
 
-    def _ours_ended(self, number: int) -> None:
+    def _ours_ended(self, number: int, stream: _Stream) -> None:
         """Our half is out to its last byte: the end of the response ends the stream."""
-        if self.role is Role.AGENT:
+        stream.is_out = True
+        is_over = stream.theirs is Half.DONE if stream.is_raw else self.role is Role.AGENT
+        if is_over:
             self._remove_stream(number)
 
     # --- states -----------------------------------------------------------------------------
@@ -522,6 +565,20 @@ class Session:
         if self.role is not role:
             raise LocalError(f"only the {role.name.lower()} side of a session may do that")
 
+    def _open(
+        self, type_: FrameType, opening: Request | Connect, flags: int, *, ours: Half, theirs: Half
+    ) -> int:
+        self._require(Role.RELAY)
+        if not self.can_open_stream():
+            raise LocalError("a stream was opened on a session that takes none now")
+        payload = opening.encode()
+        self._last_stream += 1
+        self._add_stream(self._last_stream, ours=ours, theirs=theirs)
+        self._send(type_, payload, self._last_stream, flags)
+        if self._last_stream == STREAM_NUMBER_MAX:
+            self.go_away("shutdown", "all stream numbers are used: open a new session")
+        return self._last_stream
+
     def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> _Stream:
         assert self.peer is not None  # noqa: S101  # for the type checker: HELLO comes first
         stream = _Stream(
@@ -529,6 +586,7 @@ class Session:
             theirs=theirs,
             budget=Budget(self.peer.stream_credit),
             allowance=Allowance(self._hello.stream_credit),
+            is_raw=theirs is Half.RAW,
         )
         self._streams[number] = stream
         return stream
@@ -550,12 +608,13 @@ class Session:
             names = ", ".join(move.name for move in moves)
             raise ProtocolError(f"{names} on stream {frame.stream}, at {stream.theirs.name}")
         stream.theirs = half
-        is_response = self.role is Role.RELAY
-        if half is Half.DONE and is_response:
+        is_over = stream.is_out if stream.is_raw else self.role is Role.RELAY
+        if half is Half.DONE and is_over:
             self._remove_stream(frame.stream)
 
 
 def _head_moves(head: ResponseHead, is_ended: bool) -> tuple[Move, ...]:
+    move = Move.HEAD
     if head.status < 200:
-        return (Move.INTERIM, Move.END) if is_ended else (Move.INTERIM,)
-    return (Move.HEAD, Move.END) if is_ended else (Move.HEAD,)
+        move = Move.SWITCH if head.status == 101 else Move.INTERIM
+    return (move, Move.END) if is_ended else (move,)

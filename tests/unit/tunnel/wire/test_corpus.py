@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from pair import AGENT_HELLO, KIB, RELAY_HELLO, Pair
+from pair import AGENT_HELLO, KIB, RELAY_HELLO, REQUEST, Pair
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import RequestHead, ResponseHead
-from hookloop.tunnel.wire.frames import END, FrameDecoder, FrameType, encode_frame
+from hookloop.tunnel.wire.frames import END, UPGRADE, FrameDecoder, FrameType, encode_frame
 from hookloop.tunnel.wire.messages import (
     Bind,
     Bound,
@@ -32,6 +32,7 @@ from hookloop.tunnel.wire.messages import (
     encode_response,
     encode_trailers,
 )
+from hookloop.tunnel.wire.raw import Connect
 
 CORPUS = Path(__file__).parents[3] / "corpus" / "wire"
 JSON_MESSAGES = {
@@ -84,6 +85,8 @@ def meaning_of(type_, payload):
             return {"code": code.name.lower(), "message": message}
         case FrameType.CREDIT:
             return {"bytes": decode_credit(payload)}
+        case FrameType.CONNECT:
+            return asdict(Connect.decode(payload))
         case _:
             return {"hex": payload.hex()}
 
@@ -106,6 +109,8 @@ def payload_of(type_, means):
             return encode_reset(ResetCode[means["code"].upper()], means["message"])
         case FrameType.CREDIT:
             return encode_credit(means["bytes"])
+        case FrameType.CONNECT:
+            return Connect(**means).encode()
         case _:
             return bytes.fromhex(means["hex"])
 
@@ -119,6 +124,8 @@ def test_the_bytes_mean_what_the_vector_says(vector):
 
     assert (type_.name, frame.stream) == (vector["type"], vector["stream"])
     assert bool(frame.flags & END) is vector["end"]
+    if type_ is FrameType.REQUEST:
+        assert bool(frame.flags & UPGRADE) is vector.get("upgrade", False)
     assert meaning_of(type_, frame.payload) == vector["means"]
 
 
@@ -128,7 +135,9 @@ def test_the_meaning_becomes_the_bytes_of_the_vector(vector):
     type_ = FrameType[vector["type"]]
     payload = payload_of(type_, vector["means"])
 
-    frame = encode_frame(type_, payload, stream=vector["stream"], flags=END if vector["end"] else 0)
+    flags = END if vector["end"] else UPGRADE if vector.get("upgrade") else 0
+
+    frame = encode_frame(type_, payload, stream=vector["stream"], flags=flags)
 
     assert frame.hex() == vector["hex"]
 
@@ -167,8 +176,13 @@ def test_a_session_understands_what_its_peer_may_send(vector):
 
     for sender in vector["sent_by"]:
         pair = Pair(greeted=type_ is not FrameType.HELLO)
-        for _ in range(stream - 1 if type_ is FrameType.REQUEST else stream):
-            pair.open()
+        is_opening = type_ in {FrameType.REQUEST, FrameType.CONNECT}
+        for _ in range(stream - 1 if is_opening else stream):
+            if vector.get("answers_upgrade"):
+                pair.relay.open_upgrade(REQUEST)
+                pair.at_agent()
+            else:
+                pair.open()
         if sender == "agent" and type_ in {FrameType.DATA, FrameType.TRAILERS}:
             pair.agent.respond(stream, ResponseHead(200, b"", ()))
             pair.at_relay()

@@ -14,13 +14,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pair import AGENT_HELLO, CONTINUE, KIB, OK, RELAY_HELLO, REQUEST, Pair, is_clean
 
 from hookloop.errors import ProtocolError
-from hookloop.tunnel.wire.events import DataReceived, StreamReset, TrailersReceived
-from hookloop.tunnel.wire.frames import END, FrameDecoder, FrameType, encode_frame
+from hookloop.exchange import ResponseHead
+from hookloop.tunnel.wire.events import (
+    DataReceived,
+    ResponseReceived,
+    StreamReset,
+    TrailersReceived,
+)
+from hookloop.tunnel.wire.frames import END, UPGRADE, FrameDecoder, FrameType, encode_frame
 from hookloop.tunnel.wire.messages import Bind, Bound, ResetCode, decode_credit
+from hookloop.tunnel.wire.raw import Connect
 from hookloop.tunnel.wire.session import DATA_PIECE_BYTES, Role, Session
 
 SIDES = ("relay", "agent")
 STREAMS_OPEN = 3
+SWITCHING = ResponseHead(101, b"", ((b"Upgrade", b"websocket"),))
 
 
 def receivers(side, count=1):
@@ -59,6 +67,9 @@ def streams_of_bytes(draw, side):
         session.bind(Bind(1, "shop"))
     else:
         session.open_stream(REQUEST, is_ended=draw(st.booleans()))
+        session.open_upgrade(REQUEST)
+        raw = session.open_raw_stream(Connect("tcp-1", "192.0.2.7:50000"))
+        session.send_data(raw, draw(st.binary(max_size=20)), is_ended=draw(st.booleans()))
         session.accept_bind(Bound(1, "shop", "http://shop.tun.example"))
     session.handle_timeout(pair.now + 10)
     session.go_away("shutdown", "bye")
@@ -120,6 +131,8 @@ ODD_FRAMES = st.builds(
                 REQUEST.encode(),
                 b"200\0OK\0name\0value",
                 b"100\0Continue",
+                b"101\0",
+                b"tcp-1\0a:1\0",
                 b"name\0value",
                 b'{"ref":1,"name":"shop","protocol":"http","url":"http://a","code":"c","message":""}',
                 b"\0\0\0\1",
@@ -128,7 +141,7 @@ ODD_FRAMES = st.builds(
         ),
     ),
     stream=st.integers(0, STREAMS_OPEN + 2),
-    flags=st.integers(0, 3),
+    flags=st.integers(0, 7),
 )
 
 
@@ -174,7 +187,10 @@ class Traffic(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.pair = Pair()
-        self.halves = {}  # (side, stream) -> "head", "body" or "done", as that side's shell knows
+        # (side, stream) -> "head", "asked", "body" or "done", as that side's shell knows
+        self.halves = {}
+        self.upgrades = set()  # streams whose request asked for one
+        self.raw = set()  # streams that are, or will be, without trailers
         self.wire = dict.fromkeys(SIDES, b"")  # on its way from that side
         self.watch = {side: (FrameDecoder(), FrameDecoder()) for side in SIDES}
         self.may_send = {  # by side: session and streams, lowered by DATA, raised by CREDIT
@@ -205,12 +221,28 @@ class Traffic(RuleBasedStateMachine):
         stream = self.pair.relay.open_stream(REQUEST, is_ended=is_ended)
         self.halves["relay", stream] = "done" if is_ended else "body"
 
+    @precondition(lambda self: self.pair.relay.can_open_stream())
+    @rule()
+    def open_raw(self):
+        stream = self.pair.relay.open_raw_stream(Connect("tcp-1", "192.0.2.7:50000"))
+        self.halves["relay", stream] = "body"
+        self.raw.add(stream)
+
+    @precondition(lambda self: self.pair.relay.can_open_stream())
+    @rule()
+    def open_upgrade(self):
+        stream = self.pair.relay.open_upgrade(REQUEST)
+        self.halves["relay", stream] = "asked"
+
     @precondition(lambda self: self.has_half("head"))
     @rule(data=st.data(), head=st.sampled_from([CONTINUE, OK, OK]))
     def respond(self, data, head):
         side, stream = self.draw_half(data, "head")
+        if head is OK and stream in self.upgrades and data.draw(st.booleans()):
+            head = SWITCHING
+            self.raw.add(stream)
         self.pair.agent.respond(stream, head)
-        if head is OK:
+        if head is not CONTINUE:
             self.halves[side, stream] = "body"
 
     @precondition(lambda self: self.has_half("body"))
@@ -234,13 +266,13 @@ class Traffic(RuleBasedStateMachine):
     @rule(data=st.data(), trailers=st.sampled_from([(), ((b"a", b"b"),)]))
     def end(self, data, trailers):
         side, stream = self.draw_half(data, "body")
-        self.session(side).end_stream(stream, trailers)
+        self.session(side).end_stream(stream, () if stream in self.raw else trailers)
         self.halves[side, stream] = "done"
 
     @precondition(lambda self: self.halves)
     @rule(data=st.data())
     def reset(self, data):
-        side, stream = self.draw_half(data, "head", "body", "done")
+        side, stream = self.draw_half(data, "head", "asked", "body", "done")
         self.session(side).reset_stream(stream, ResetCode.CANCELLED, "why")
         self.halves[side, stream] = "done"
 
@@ -280,6 +312,10 @@ class Traffic(RuleBasedStateMachine):
                 self.may_send[reader][frame.stream] += decode_credit(frame.payload)
             elif frame.type == FrameType.REQUEST:
                 self.halves["agent", frame.stream] = "head"
+                if frame.flags & UPGRADE:
+                    self.upgrades.add(frame.stream)
+            elif frame.type == FrameType.CONNECT:
+                self.halves["agent", frame.stream] = "body"
         for event in self.session(reader).receive_data(arrived, self.pair.now):
             self.take(side, reader, event)
 
@@ -288,6 +324,10 @@ class Traffic(RuleBasedStateMachine):
         if isinstance(event, StreamReset):
             self.halves[reader, event.stream] = "done"
             return
+        is_final = isinstance(event, ResponseReceived) and event.head.status != 100
+        if is_final and self.halves[reader, event.stream] == "asked":
+            at = "body" if event.head.status == 101 else "done"
+            self.halves[reader, event.stream] = at
         if isinstance(event, DataReceived):
             self.got[side, event.stream] += event.data
             self.held[reader, event.stream] += len(event.data)

@@ -52,6 +52,7 @@ from hookloop.tunnel.wire.messages import (
     encode_response,
     encode_trailers,
 )
+from hookloop.tunnel.wire.raw import Connect
 from hookloop.tunnel.wire.session import (
     CONTROL_BYTES_MAX,
     DATA_PIECE_BYTES,
@@ -143,6 +144,7 @@ STREAM_PAYLOADS = {
     FrameType.TRAILERS: encode_trailers(TRAILERS),
     FrameType.RESET: encode_reset(ResetCode.CANCELLED, "gone"),
     FrameType.CREDIT: encode_credit(1),
+    FrameType.CONNECT: Connect("tcp-1", "192.0.2.7:50000").encode(),
 }
 
 
@@ -155,6 +157,7 @@ STREAM_PAYLOADS = {
         ("relay", FrameType.BOUND),
         ("relay", FrameType.REFUSED),
         ("relay", FrameType.REQUEST),
+        ("relay", FrameType.CONNECT),
     ],
 )
 def test_a_frame_from_the_wrong_side_is_refused(receiver, type_):
@@ -193,7 +196,7 @@ def test_a_frame_about_a_stream_on_the_session_is_refused(type_):
         receiver.receive_data(frame_of(type_, STREAM_PAYLOADS[type_]), 0.0)
 
 
-@pytest.mark.parametrize("type_", STREAM_PAYLOADS.keys() - {FrameType.REQUEST})
+@pytest.mark.parametrize("type_", STREAM_PAYLOADS.keys() - {FrameType.REQUEST, FrameType.CONNECT})
 def test_an_agent_cannot_speak_of_a_stream_that_was_never_opened(type_):
     """It can only answer."""
     pair = Pair()
@@ -219,7 +222,7 @@ def test_frames_and_flags_of_later_versions_are_ignored():
     later = bytes.fromhex("000003 7f ff 00000009") + b"new"
 
     [event] = pair.agent.receive_data(
-        later + frame_of(FrameType.REQUEST, REQUEST.encode(), stream=1, flags=0xFE), 0.0
+        later + frame_of(FrameType.REQUEST, REQUEST.encode(), stream=1, flags=0xFA), 0.0
     )
 
     assert event == RequestReceived(1, "shop", REQUEST.remote, HEAD, is_ended=False)
@@ -284,6 +287,8 @@ def test_a_tunnel_is_given_back():
         ("agent", lambda session: session.accept_bind(Bound(1, "shop", "http://shop"))),
         ("agent", lambda session: session.refuse_bind(Refused(1, "bad_name", "no"))),
         ("agent", lambda session: session.open_stream(REQUEST, is_ended=True)),
+        ("agent", lambda session: session.open_upgrade(REQUEST)),
+        ("agent", lambda session: session.open_raw_stream(Connect("t", "a:1"))),
     ],
 )
 def test_a_side_cannot_do_what_is_the_others(side, call):
@@ -480,7 +485,7 @@ def test_our_own_wrong_move_is_a_local_error(call):
     ("frames", "match"),
     [
         ([(FrameType.DATA, b"x", 0)], "DATA"),
-        ([(FrameType.TRAILERS, b"", 0)], "END"),
+        ([(FrameType.TRAILERS, b"", 0)], "TRAILERS"),
         ([(FrameType.RESPONSE, encode_response(CONTINUE), END)], "INTERIM, END"),
         ([(FrameType.RESPONSE, encode_response(OK), 0)] * 2, "HEAD"),
     ],
