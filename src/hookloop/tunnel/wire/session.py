@@ -22,7 +22,7 @@ Pure: no clock, socket or randomness; `now` is monotonic seconds.
 import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from hookloop.errors import LocalError, ProtocolError
@@ -45,7 +45,7 @@ from .events import (
     TrailersReceived,
     UnbindRequested,
 )
-from .flow import Allowance, Budget, Outbox
+from .flow import Allowance, Budget
 from .frames import END, UPGRADE, Frame, FrameDecoder, FrameType, encode_frame
 from .heartbeat import Heartbeat
 from .messages import (
@@ -67,7 +67,7 @@ from .messages import (
     encode_trailers,
 )
 from .raw import Connect
-from .streams import Half, Move, answered_half, next_half
+from .streams import Half, Move, Stream, answered_half, head_moves
 
 __all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionStatistics"]
 
@@ -117,21 +117,6 @@ class SessionStatistics:
     control_bytes_queued: int
 
 
-@dataclass(slots=True)
-class _Stream:
-    ours: Half
-    theirs: Half
-    budget: Budget
-    allowance: Allowance
-    outbox: Outbox = field(default_factory=Outbox)
-    is_blocked: bool = False
-    """Its source was told to pause."""
-    is_raw: bool = False
-    """It ends when both halves have: neither end takes the other half along."""
-    is_out: bool = False
-    """Our half has ended, and all of it was written."""
-
-
 class Session:
     """One session, from the first HELLO to the end. See the module's text for the duties."""
 
@@ -144,11 +129,11 @@ class Session:
         self._heartbeat = Heartbeat(now)
         self._control: deque[bytes] = deque()
         self._control_bytes = 0
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._last_stream = 0
         # Streams with bytes to send and credit of their own, in the order of their turns.
         # They keep their places while the session's credit is out.
-        self._turns: OrderedDict[int, _Stream] = OrderedDict()
+        self._turns: OrderedDict[int, Stream] = OrderedDict()
         self._unblocked: list[int] = []
         self._ping = b""
         """The payload of the PING that was not answered yet; empty for none."""
@@ -330,11 +315,11 @@ class Session:
         if stream is None:
             return
         payload = encode_response(head)
-        moves = _head_moves(head, is_ended)
+        moves = head_moves(head, is_ended=is_ended)
         asked = answered_half(stream.theirs, moves[0])
         if asked is None:
             raise LocalError("a 101 for a request that asked for no upgrade")
-        self._move_ours(stream, *moves)
+        stream.move_ours(*moves)
         stream.theirs = asked
         stream.is_raw = moves[0] is Move.SWITCH
         if stream.ours is Half.HEAD and self._control_bytes >= CONTROL_BYTES_MAX:
@@ -352,7 +337,7 @@ class Session:
         stream = self._streams.get(number)
         if stream is None:
             return True
-        self._move_ours(stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
+        stream.move_ours(*([Move.DATA, Move.END] if is_ended else [Move.DATA]))
         stream.outbox.put(data)
         self._line_up(number, stream)
         if is_ended:
@@ -366,7 +351,7 @@ class Session:
         if stream is None:
             return
         ending = encode_trailers(trailers)
-        self._move_ours(stream, Move.TRAILERS if ending else Move.END)
+        stream.move_ours(Move.TRAILERS if ending else Move.END)
         self._end_ours(number, stream, ending)
 
     def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
@@ -459,7 +444,7 @@ class Session:
             return None
         head = decode_response(frame.payload)
         is_ended = bool(frame.flags & END)
-        moves = _head_moves(head, is_ended)
+        moves = head_moves(head, is_ended=is_ended)
         asked = answered_half(stream.ours, moves[0])
         if asked is None:
             raise ProtocolError(f"a 101 on stream {frame.stream}, which asked for no upgrade")
@@ -514,7 +499,7 @@ class Session:
         if credit:
             self._send(FrameType.CREDIT, encode_credit(credit), stream)
 
-    def _line_up(self, number: int, stream: _Stream) -> None:
+    def _line_up(self, number: int, stream: Stream) -> None:
         """Give a stream a turn, at the end of the line unless it stands there already."""
         if stream.outbox.queued and stream.budget.left > 0:
             self._turns[number] = stream
@@ -540,7 +525,7 @@ class Session:
             self._unblocked.append(number)
         return length
 
-    def _end_ours(self, number: int, stream: _Stream, ending: bytes) -> None:
+    def _end_ours(self, number: int, stream: Stream, ending: bytes) -> None:
         """End our half with trailers, or empty *ending*: now, or behind what is queued."""
         if stream.outbox.queued:
             stream.outbox.ending = ending
@@ -552,7 +537,7 @@ class Session:
             self._send(FrameType.DATA, b"", number, END)
         self._ours_ended(number, stream)
 
-    def _ours_ended(self, number: int, stream: _Stream) -> None:
+    def _ours_ended(self, number: int, stream: Stream) -> None:
         """Our half is out to its last byte: the end of the response ends the stream."""
         stream.is_out = True
         is_over = stream.theirs is Half.DONE if stream.is_raw else self.role is Role.AGENT
@@ -579,9 +564,9 @@ class Session:
             self.go_away("shutdown", "all stream numbers are used: open a new session")
         return self._last_stream
 
-    def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> _Stream:
+    def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> Stream:
         assert self.peer is not None  # noqa: S101  # for the type checker: HELLO comes first
-        stream = _Stream(
+        stream = Stream(
             ours=ours,
             theirs=theirs,
             budget=Budget(self.peer.stream_credit),
@@ -595,26 +580,8 @@ class Session:
         del self._streams[number]
         self._turns.pop(number, None)
 
-    def _move_ours(self, stream: _Stream, *moves: Move) -> None:
-        half = next_half(stream.ours, *moves)
-        if half is None:
-            names = ", ".join(move.name for move in moves)
-            raise LocalError(f"{names} on a half that is at {stream.ours.name}")
-        stream.ours = half
-
-    def _move_theirs(self, frame: Frame, stream: _Stream, *moves: Move) -> None:
-        half = next_half(stream.theirs, *moves)
-        if half is None:
-            names = ", ".join(move.name for move in moves)
-            raise ProtocolError(f"{names} on stream {frame.stream}, at {stream.theirs.name}")
-        stream.theirs = half
+    def _move_theirs(self, frame: Frame, stream: Stream, *moves: Move) -> None:
+        stream.move_theirs(frame.stream, *moves)
         is_over = stream.is_out if stream.is_raw else self.role is Role.RELAY
-        if half is Half.DONE and is_over:
+        if stream.theirs is Half.DONE and is_over:
             self._remove_stream(frame.stream)
-
-
-def _head_moves(head: ResponseHead, is_ended: bool) -> tuple[Move, ...]:
-    move = Move.HEAD
-    if head.status < 200:
-        move = Move.SWITCH if head.status == 101 else Move.INTERIM
-    return (move, Move.END) if is_ended else (move,)

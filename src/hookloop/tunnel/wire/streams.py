@@ -1,8 +1,14 @@
 """One stream: two halves, each with the same few moves. SPEC.md section 3."""
 
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["MOVES", "Half", "Move", "answered_half", "next_half"]
+from hookloop.errors import LocalError, ProtocolError
+from hookloop.exchange import ResponseHead
+
+from .flow import Allowance, Budget, Outbox
+
+__all__ = ["MOVES", "Half", "Move", "Stream", "answered_half", "head_moves", "next_half"]
 
 
 class Half(Enum):
@@ -54,6 +60,45 @@ _ANSWERS: dict[Move, Half] = {
 }
 
 
+@dataclass(slots=True)
+class Stream:
+    """What a session knows of a stream that is open."""
+
+    ours: Half
+    theirs: Half
+    budget: Budget
+    allowance: Allowance
+    outbox: Outbox = field(default_factory=Outbox)
+    is_blocked: bool = False
+    """Its source was told to pause."""
+    is_raw: bool = False
+    """It ends when both halves have: neither end takes the other half along."""
+    is_out: bool = False
+    """Our half has ended, and all of it was written."""
+
+    def move_ours(self, *moves: Move) -> None:
+        """Raise `LocalError` for a move that our half does not allow."""
+        half = next_half(self.ours, *moves)
+        if half is None:
+            raise LocalError(f"{_named(moves)} on a half that is at {self.ours.name}")
+        self.ours = half
+
+    def move_theirs(self, number: int, *moves: Move) -> None:
+        """Raise `ProtocolError` for a move that theirs does not allow."""
+        half = next_half(self.theirs, *moves)
+        if half is None:
+            raise ProtocolError(f"{_named(moves)} on stream {number}, at {self.theirs.name}")
+        self.theirs = half
+
+
+def head_moves(head: ResponseHead, *, is_ended: bool) -> tuple[Move, ...]:
+    """Return the moves that a RESPONSE makes."""
+    move = Move.HEAD
+    if head.status < 200:
+        move = Move.SWITCH if head.status == 101 else Move.INTERIM
+    return (move, Move.END) if is_ended else (move,)
+
+
 def next_half(half: Half, *moves: Move) -> Half | None:
     """Return where *moves* lead from *half*, or None if one of them is not allowed."""
     position: Half | None = half
@@ -69,3 +114,7 @@ def answered_half(request: Half, move: Move) -> Half | None:
     if request is Half.ASKED:
         return _ANSWERS[move]
     return None if move is Move.SWITCH else request
+
+
+def _named(moves: tuple[Move, ...]) -> str:
+    return ", ".join(move.name for move in moves)
