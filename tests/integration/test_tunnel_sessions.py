@@ -38,6 +38,7 @@ from hookloop.tunnel.relay import running_relay
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 43\r\n\r\n"
 BAD_GATEWAY += b'{"error": {"code": "proxy", "message": ""}}'
 SECRET = "whsec_for-this-test"
+OTHER_TOKEN = "hlt_another-one-for-these-tests"
 
 
 def code_of(message) -> str:
@@ -169,19 +170,36 @@ async def test_an_agent_whose_block_is_cancelled_gives_its_name_back():
 @on_a_loop
 async def test_while_the_agent_is_away_its_callers_are_told_to_come_back():
     """503 with Retry-After within the hold; the name is nobody else's meanwhile."""
-    async with loop_of() as loop:
+    async with loop_of(relay={"tokens": (TOKEN, OTHER_TOKEN)}) as loop:
         loop.agent._backoff = _Never()
         loop.agent._carrier.drop("the laptop sleeps")
         await until(lambda: loop.relay.statistics().tunnels == 0)
         response = await loop.ask(get())
         with pytest.raises(RefusedError) as refused:
-            await loop.another_agent(NAME)
+            await loop.another_agent(NAME, token=OTHER_TOKEN)
 
     assert response.status == 503
     assert response.values(b"retry-after") == [b"5"]
     assert code_of(response) == "agent_offline"
     assert refused.value.code == "name_taken"
     assert loop.at_agent.downs == ["the laptop sleeps"]
+
+
+@on_a_loop
+async def test_after_a_kill_the_next_process_of_the_same_token_has_the_name():
+    """Nobody waits a minute for the tunnel they just lost; a live one is not robbed."""
+    async with loop_of() as loop:
+        with pytest.raises(RefusedError) as refused:
+            await loop.another_agent(NAME)
+        loop.agent._backoff = _Never()
+        loop.agent._carrier.drop("kill -9")
+        await until(lambda: loop.relay.statistics().tunnels == 0)
+        again = await loop.another_agent(NAME)
+        response = await loop.ask(post(b"by the next"))
+
+        assert again.url == loop.agent.url
+    assert "in use by another agent, of your token" in str(refused.value)
+    assert response.body == b"by the next"
 
 
 class _Never:

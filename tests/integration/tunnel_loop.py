@@ -20,7 +20,7 @@ from hookloop.tunnel.agent import (
     running_agent,
 )
 from hookloop.tunnel.agent.config import Upstream
-from hookloop.tunnel.relay import Relay, RelayConfig, running_relay
+from hookloop.tunnel.relay import Relay, RelayConfig, RelayLimits, running_relay
 
 TOKEN = "hlt_only-for-these-tests"
 DOMAIN = "tun.test"
@@ -351,8 +351,14 @@ async def open_caller(
     return caller
 
 
+LIMITS = {field.name for field in fields(RelayLimits)}
+
+
 def relay_config(**settings) -> RelayConfig:
-    return RelayConfig(**{"domain": DOMAIN, "tokens": (TOKEN,), "drain_seconds": 2.0, **settings})
+    """Make a relay's settings; those that are limits go where they belong."""
+    limits = RelayLimits(**{key: settings.pop(key) for key in LIMITS & set(settings)})
+    ours = {"domain": DOMAIN, "tokens": (TOKEN,), "drain_seconds": 2.0, "limits": limits}
+    return RelayConfig(**{**ours, **settings})
 
 
 def agent_config(relay: Relay, upstream_port: int, **settings) -> AgentConfig:

@@ -2,10 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 
 from hookloop.errors import ConfigError
 
-__all__ = ["RelayConfig"]
+from .limits import RelayLimits
+
+__all__ = ["PORT_MAX", "RelayConfig", "parse_network"]
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}", re.ASCII)
 PORT_MAX = 65535
@@ -16,33 +20,95 @@ class RelayConfig:
     """Raises `ConfigError` for settings that cannot work."""
 
     domain: str
-    """Tunnels are the names below it: ``tun.example`` serves ``shop.tun.example``."""
-    tokens: tuple[str, ...] = field(repr=False)
-    """What agents must show; at least one."""
+    """
+    Tunnels are the names below it: ``tun.example`` serves ``shop.tun.example``. The first
+    ``--domain``; an agent that asks for ``shop`` gets it here.
+    """
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    """What agents must show, in the clear: for a relay of one's own. Others use `tokens_file`."""
     host: str = "127.0.0.1"
-    """The address to listen on."""
+    """The address to listen on; ``0.0.0.0`` or ``::`` for all of them."""
     port: int = 0
-    """0: any free port."""
+    """Where callers and agents connect. 0: any free port."""
     public_url: str | None = None
     """How callers reach the relay where that differs, as behind a TLS proxy: ``https://tun.example``."""
-    head_seconds: float = 10.0
-    """How long a request head may take; nginx allows 60, slow-loris attacks live on it."""
-    idle_seconds: float = 75.0
-    """How long a connection may wait for its next request, or for more of a body; as nginx."""
     drain_seconds: float = 25.0
     """How long exchanges may go on after the relay was told to stop; supervisors wait 30."""
+    unready_seconds: float = 0.0
+    """
+    How long the relay goes on taking all before that, once it says it is not ready: as long as
+    your load balancer needs to notice.
+    """
+    more_domains: tuple[str, ...] = ()
+    """Further domains with names below them; an agent asks for ``shop.eu.example`` in full."""
+    reserved_names: tuple[str, ...] = ()
+    """Names below the domains that nobody may bind, beside ``www``, ``api`` and the like."""
+    tokens_file: Path | None = None
+    """Hashed tokens, as ``hookloop relay token create`` writes them; read again when it changes."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """
+    Proxies before the relay whose X-Forwarded-* are believed and added to; those of all others
+    are replaced.
+    """
+    proxy_protocol: bool = False
+    """Each connection begins with a PROXY header, version 1 or 2, of a trusted proxy."""
+    hold_seconds: float = 60.0
+    """A name waits so long for its owner after its agent was lost: a laptop that wakes finds it."""
+    admin_host: str = "127.0.0.1"
+    """The address of the admin listener, which the public should not reach."""
+    admin_port: int | None = None
+    """Where metrics, liveness and readiness are; 0 for any free port, None for no such listener."""
+    limits: RelayLimits = field(default_factory=RelayLimits)
+    """What callers and agents may take."""
 
     def __post_init__(self) -> None:
-        if not _DOMAIN.fullmatch(self.domain):
-            raise ConfigError(
-                f"{self.domain!r} is not a domain name: give the relay one in lower case, such as "
-                "tun.example.com, or tun.localhost for this machine only"
-            )
-        if not 0 <= self.port <= PORT_MAX:
-            raise ConfigError(f"{self.port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
+        for domain in self.domains:
+            if not _DOMAIN.fullmatch(domain):
+                raise ConfigError(
+                    f"{domain!r} is not a domain name: give the relay one in lower case, such as "
+                    "tun.example.com, or tun.localhost for this machine only"
+                )
+        if len(set(self.domains)) < len(self.domains):
+            raise ConfigError("a domain is given twice")
+        for port in (self.port, self.admin_port or 0):
+            if not 0 <= port <= PORT_MAX:
+                raise ConfigError(f"{port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
         if self.public_url is not None and not re.fullmatch(
             r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?", self.public_url
         ):
             raise ConfigError(
                 f"{self.public_url!r} is not a public URL: give scheme and host, and no path"
             )
+        for name in ("drain_seconds", "unready_seconds", "hold_seconds"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
+        if not self.tokens and self.tokens_file is None:
+            raise ConfigError("a relay needs at least one token, or anybody could bind its names")
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ConfigError(
+                "the PROXY protocol is believed of trusted proxies only: name yours with "
+                "--trusted-proxy, such as 10.0.0.0/8"
+            )
+
+    @property
+    def head_seconds(self) -> float:
+        return self.limits.head_seconds
+
+    @property
+    def idle_seconds(self) -> float:
+        return self.limits.idle_seconds
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """All of them, the main one first."""
+        return (self.domain, *self.more_domains)
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Read an address or a network in CIDR form; raises `ConfigError` for anything else."""
+    try:
+        return ip_network(text.strip())
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is not a network: give an address, or one such as 10.0.0.0/8 ({error})"
+        ) from None

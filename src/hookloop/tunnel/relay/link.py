@@ -1,4 +1,4 @@
-"""One agent's session, as the relay holds it: binds its names, leads its streams to callers."""
+"""One agent's session, as the relay holds it: asks for its names, leads its streams to callers."""
 
 import asyncio
 import logging
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from hookloop.clock import Clock
 from hookloop.exchange import Headers, ResponseHead
-from hookloop.ids import RandomSource
 from hookloop.tunnel.carrier import Carrier
+from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire import events
 from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused, Request, ResetCode
 from hookloop.tunnel.wire.raw import Connect
 from hookloop.tunnel.wire.session import Role, Session
 
-from .registry import NotGranted, Owner, Registry
+from .landlord import Landlord
+from .tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AnsweredCaller", "Link", "RawCaller"]
 
 logger = logging.getLogger("hookloop.relay")
+
+REVOKED_SECONDS = 1.0  # for the agent to read why its session ends
 
 
 class AnsweredCaller(Protocol):
@@ -77,23 +80,25 @@ class Link:
     def __init__(
         self,
         hello: Hello,
-        token_owner: str,
-        registry: "Registry[Link]",
-        tunnel_url: "Callable[[str], str]",
+        token: Token,
+        landlord: Landlord,
         on_lost: "Callable[[Link], None]",
         *,
+        remote: str,
         clock: Clock,
-        random: RandomSource,
+        streams_max: int,
     ) -> None:
+        """*remote* is the agent's address; *streams_max* is our limit beside its own."""
+        self.token = token
+        self.remote = remote
+        self.agent_id = ""
+        """Of its HELLO, which comes before all else."""
         self._session = Session(Role.RELAY, hello, clock.monotonic())
         self._carrier = Carrier(self._session, self, clock)
-        self._token_owner = token_owner
-        self._owner: Owner | None = None
-        self._registry = registry
-        self._tunnel_url = tunnel_url
+        self._landlord = landlord
         self._on_lost = on_lost
-        self._clock = clock
-        self._random = random
+        self._streams_max = streams_max
+        self._is_revoked = False
         self._callers: dict[int, AnsweredCaller] = {}
         self._raw: dict[int, _RawStream] = {}
 
@@ -116,7 +121,7 @@ class Link:
         self, request: Request, caller: AnsweredCaller, *, is_ended: bool
     ) -> int | None:
         """Pass a request on; None when the agent takes no more now."""
-        if not self._session.can_open_stream():
+        if not self._can_open_stream():
             return None
         stream = self._session.open_stream(request, is_ended=is_ended)
         self._callers[stream] = caller
@@ -125,7 +130,7 @@ class Link:
 
     def open_raw_stream(self, connect: Connect, caller: RawCaller) -> int | None:
         """Pass a caller's connection on; None when the agent takes no more now."""
-        if not self._session.can_open_stream():
+        if not self._can_open_stream():
             return None
         stream = self._session.open_raw_stream(connect)
         self._raw[stream] = _RawStream(caller)
@@ -168,6 +173,32 @@ class Link:
         """Close now; open exchanges end as broken."""
         self._carrier.drop(reason)
 
+    def revoke(self) -> None:
+        """Its token has ended: say so, give it a moment to read it, and keep no name for it."""
+        if self._is_revoked:
+            return
+        self._is_revoked = True
+        logger.info("token ended %s", Values(token=self.token.id, agent=self.agent_id))
+        self.go_away("revoked", "the token of this session was revoked or has expired")
+        loop = asyncio.get_running_loop()
+        loop.call_later(REVOKED_SECONDS, self.drop, "the token was revoked or has expired")
+
+    # --- for the landlord -------------------------------------------------------------------
+
+    def grant(self, bind: Bind, name: str, url: str) -> None:
+        """Give the agent the tunnel it asked for."""
+        self._session.accept_bind(Bound(bind.ref, name, url))
+        self._carrier.flush_soon()
+        values = Values(tunnel=name, url=url, token=self.token.id, agent=self.agent_id)
+        logger.info("tunnel bound %s", values)
+
+    def refuse(self, bind: Bind, code: str, message: str) -> None:
+        """Do not give it."""
+        self._session.refuse_bind(Refused(bind.ref, code, message))
+        self._carrier.flush_soon()
+        values = Values(code=code, token=self.token.id, agent=self.agent_id)
+        logger.info("tunnel refused %s", values)
+
     # --- SessionOwner ----------------------------------------------------------------------
 
     def session_event(self, event: events.Event) -> None:
@@ -186,12 +217,19 @@ class Link:
                 elif raw := self._raw.pop(stream, None):
                     raw.caller.stream_reset(code, message)
             case events.BindRequested(bind):
-                self._bind(bind)
+                self._landlord.bind(self, bind)
             case events.UnbindRequested(unbind):
-                self._registry.unbind(unbind.name, self)
+                self._landlord.unbind(self, unbind.name)
             case events.HelloReceived(hello):
-                self._owner = Owner(self._token_owner, hello.id)
-                logger.info("agent connected software=%s", hello.software)
+                self.agent_id = hello.id
+                values = Values(
+                    token=self.token.id,
+                    label=self.token.label or None,
+                    agent=hello.id,
+                    remote=self.remote,
+                    software=hello.software,
+                )
+                logger.info("agent connected %s", values)
             case _:
                 pass  # latency and GOAWAY need nothing of the relay
 
@@ -202,8 +240,11 @@ class Link:
             raw.caller.may_send_again()
 
     def session_lost(self, reason: str) -> None:
-        logger.info("agent gone reason=%r streams=%d", reason, self.streams_open)
-        self._registry.release(self, now=self._clock.monotonic())
+        values = Values(
+            token=self.token.id, agent=self.agent_id, reason=reason, streams=self.streams_open
+        )
+        logger.info("agent gone %s", values)
+        self._landlord.lost(self, is_held=not self._is_revoked)
         callers: list[AnsweredCaller | RawCaller] = [*self._callers.values()]
         callers += [raw.caller for raw in self._raw.values()]
         self._callers, self._raw = {}, {}
@@ -212,6 +253,9 @@ class Link:
         self._on_lost(self)
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _can_open_stream(self) -> bool:
+        return self.streams_open < self._streams_max and self._session.can_open_stream()
 
     def _response(self, event: events.ResponseReceived) -> None:
         caller = self._callers.get(event.stream)
@@ -242,23 +286,3 @@ class Link:
     def _forget_ended(self, stream: int, raw: _RawStream) -> None:
         if raw.is_caller_ended and raw.is_agent_ended:
             del self._raw[stream]
-
-    def _bind(self, bind: Bind) -> None:
-        assert self._owner is not None  # noqa: S101  # HELLO comes first, or the session raises
-        if bind.protocol != "http":
-            self._refuse(bind, NotGranted("bad_protocol", "this relay carries http tunnels"))
-            return
-        answer = self._registry.bind(
-            bind.name, self._owner, self, now=self._clock.monotonic(), random=self._random
-        )
-        if isinstance(answer, NotGranted):
-            self._refuse(bind, answer)
-            return
-        self._session.accept_bind(Bound(bind.ref, answer.name, self._tunnel_url(answer.name)))
-        logger.info("tunnel bound name=%s", answer.name)
-        if answer.replaced is not None:
-            answer.replaced.go_away("replaced", "the same agent came back on a new session")
-
-    def _refuse(self, bind: Bind, why: NotGranted) -> None:
-        logger.info("tunnel refused code=%s", why.code)
-        self._session.refuse_bind(Refused(bind.ref, why.code, why.message))

@@ -1,17 +1,19 @@
 """Which agent has which name. Pure: the time and the randomness are arguments."""
 
 import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hookloop.ids import RandomSource
 
-from .names import is_valid_name, random_name
+from .names import Namespace, Place, wildcards_of
 
-__all__ = ["HOLD_SECONDS", "TUNNELS_PER_AGENT_MAX", "Granted", "NotGranted", "Owner", "Registry"]
+__all__ = ["HOLD_SECONDS", "Found", "Granted", "NotGranted", "Owner", "Registry"]
 
 HOLD_SECONDS = 60.0  # SPEC.md section 5: a laptop that wakes finds its name again
-TUNNELS_PER_AGENT_MAX = 32  # one per service of a large project
+TUNNELS_PER_AGENT_MAX = 32
 
 LinkT = TypeVar("LinkT")
 
@@ -21,14 +23,14 @@ class Owner:
     """Whose a name is: the token it came with and the process that asked."""
 
     token: str
-    """The label of `Tokens.owner_of`."""
+    """The id of the token, as in `Tokens`."""
     agent: str
     """The id of the agent's HELLO."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted(Generic[LinkT]):
-    name: str
+    place: Place
     replaced: LinkT | None
     """The link that had the name until now: an older session of the same agent."""
 
@@ -40,81 +42,220 @@ class NotGranted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Holding:
+class Found(Generic[LinkT]):
+    """Where a host leads."""
+
+    name: str
+    link: LinkT | None
+    """None: its agent was lost and is expected back."""
+
+
+@dataclass(slots=True)
+class _Tunnel(Generic[LinkT]):
+    place: Place
     owner: Owner
-    until: float
+    found: Found[LinkT]
+    held_until: float = math.inf
 
 
 class Registry(Generic[LinkT]):
-    """Names and the links they lead to."""
+    """
+    Names and the links they lead to.
 
-    def __init__(self) -> None:
-        self._links: dict[str, tuple[Owner, LinkT]] = {}
-        self._held: dict[str, _Holding] = {}
+    All is kept in dictionaries by what it is asked for: after a restart of the relay thousands
+    of agents bind their names within a second.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        hold_seconds: float = HOLD_SECONDS,
+        tunnels_per_agent_max: int = TUNNELS_PER_AGENT_MAX,
+    ) -> None:
+        self._namespace = namespace
+        self._hold_seconds = hold_seconds
+        self._tunnels_per_agent_max = tunnels_per_agent_max
+        self._tunnels: dict[str, _Tunnel[LinkT]] = {}
+        self._held: OrderedDict[str, float] = OrderedDict()
+        """Hosts and when they are free again; all wait equally long, so the first is the next."""
+        self._of_family: dict[str, set[str]] = {}
+        self._of_token: dict[str, set[str]] = {}
+        self._of_agent: dict[Owner, set[str]] = {}
+        self._of_link: dict[LinkT, set[str]] = {}
+        self._wildcards = 0
 
     def __len__(self) -> int:
-        return len(self._links)
+        """Return how many lead to a link: those that are held do not."""
+        return len(self._tunnels) - len(self._held)
 
     def bind(
-        self, name: str | None, owner: Owner, link: LinkT, *, now: float, random: RandomSource
+        self,
+        name: str | None,
+        owner: Owner,
+        link: LinkT,
+        *,
+        now: float,
+        random: RandomSource,
+        may_have: "Callable[[Place], NotGranted | None]" = lambda _: None,
+        tunnels_max: int | None = None,
     ) -> Granted[LinkT] | NotGranted:
-        """Lead *name*, or a random one, to *link*."""
+        """
+        Lead *name*, or a random one, to *link*.
+
+        *may_have* says what the token may bind at all; *tunnels_max* is for all its agents.
+        """
         self._forget_expired(now)
-        # A name it has already, as one that comes back on a new session, is not one more.
-        others = sum(known == owner for key, (known, _) in self._links.items() if key != name)
-        if others >= TUNNELS_PER_AGENT_MAX:
-            return NotGranted(
-                "too_many_tunnels", f"this agent has {TUNNELS_PER_AGENT_MAX} tunnels, the limit"
-            )
-        if name is None:
-            name = self._free_name(random)
-        elif not is_valid_name(name):
+        place = self._free_place(random, may_have) if name is None else self._namespace.place(name)
+        if place is None:
             return NotGranted(
                 "bad_name",
-                f"{name[:80]!r} cannot be a tunnel's name: use 1 to 63 of a-z, 0-9 and '-', not "
-                "at an end, and not a reserved word such as 'www'",
+                f"{(name or '')[:80]!r} cannot be a tunnel's name: use 1 to 63 of a-z, 0-9 and "
+                "'-', not at an end, and not a reserved word such as 'www'",
             )
-        current, replaced = self._links.get(name, (None, None))
-        if current not in (None, owner):
-            return NotGranted("name_taken", f"the name {name!r} is in use by another agent")
-        held = self._held.get(name)
-        if held and held.owner != owner:
-            return NotGranted(
-                "name_taken",
-                f"the name {name!r} is held for an agent that was lost; it is free again in "
-                f"{math.ceil(held.until - now)} s, unless that agent comes back",
-            )
-        self._held.pop(name, None)
-        self._links[name] = (owner, link)
-        return Granted(name, None if replaced is link else replaced)
+        refused = (
+            may_have(place)
+            or self._taken(place, owner, now)
+            or self._too_many(place, owner, tunnels_max)
+        )
+        if refused:
+            return refused
+        current = self._tunnels.get(place.host)
+        replaced = current.found.link if current else None
+        self._forget(place.host)
+        self._keep(place, owner, link)
+        return Granted(place, None if replaced is link else replaced)
 
     def unbind(self, name: str, link: LinkT) -> None:
         """Free *name* at once, if it leads to *link*."""
-        if self._links.get(name, (None, None))[1] is link:
-            del self._links[name]
+        place = self._namespace.place(name)
+        if place is not None and place.host in self._of_link.get(link, ()):
+            self._forget(place.host)
 
-    def release(self, link: LinkT, *, now: float) -> None:
-        """The link is lost: hold its names for their owner."""
-        for name, (owner, current) in list(self._links.items()):
-            if current is link:
-                del self._links[name]
-                self._held[name] = _Holding(owner, now + HOLD_SECONDS)
+    def release(self, link: LinkT, *, now: float, is_held: bool = True) -> None:
+        """The link is lost: hold its names for their owner, or free them at once."""
+        for host in list(self._of_link.get(link, ())):
+            tunnel = self._tunnels[host]
+            self._forget(host)
+            if is_held and self._hold_seconds:
+                until = now + self._hold_seconds
+                self._tunnels[host] = _Tunnel(
+                    tunnel.place, tunnel.owner, Found(tunnel.found.name, None), until
+                )
+                self._held[host] = until
+                self._index(tunnel.place, tunnel.owner)
 
-    def find(self, name: str) -> LinkT | None:
-        """Return the link of *name*, or None."""
-        entry = self._links.get(name)
-        return entry[1] if entry else None
+    def find(self, host: str, *, now: float) -> Found[LinkT] | None:
+        """Return where *host* leads, the most specific tunnel first; None: nowhere."""
+        tunnel = self._tunnels.get(host)
+        if tunnel is None and self._wildcards:
+            candidates = (self._tunnels.get(wildcard) for wildcard in wildcards_of(host))
+            tunnel = next(filter(None, candidates), None)
+        if tunnel is None or (tunnel.found.link is None and tunnel.held_until <= now):
+            return None
+        return tunnel.found
 
-    def is_held(self, name: str, *, now: float) -> bool:
-        """Say whether the agent of *name* is expected back."""
-        held = self._held.get(name)
-        return held is not None and now < held.until
+    def names_of(self, link: LinkT) -> list[str]:
+        """Return the names that lead to *link*."""
+        return sorted(self._tunnels[host].place.name for host in self._of_link.get(link, ()))
 
-    def _free_name(self, random: RandomSource) -> str:
-        while True:
-            name = random_name(random)
-            if name not in self._links and name not in self._held:
-                return name
+    def count_of(self, token: str) -> int:
+        """Return how many names a token has, those that are held for it too."""
+        return len(self._of_token.get(token, ()))
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _free_place(
+        self, random: RandomSource, may_have: "Callable[[Place], NotGranted | None]"
+    ) -> Place | None:
+        for _ in range(100):  # a token that may have its own names only gets none
+            place = self._namespace.random_place(random)
+            if place.family not in self._of_family and may_have(place) is None:
+                return place
+        return self._namespace.random_place(random)  # which is refused, and in whose words
+
+    def _taken(self, place: Place, owner: Owner, now: float) -> NotGranted | None:
+        current = self._tunnels.get(place.host)
+        if current is not None and current.found.link is not None and current.owner != owner:
+            whose = "of your token" if current.owner.token == owner.token else "of another token"
+            return NotGranted(
+                "name_taken", f"the name {place.name!r} is in use by another agent, {whose}"
+            )
+        # Whoever has a name decides on what is below it, and while it is held for them too.
+        for tunnel in self._family_of(place):
+            if tunnel.owner.token == owner.token:
+                continue
+            name = tunnel.place.name
+            if tunnel.found.link is not None:
+                message = f"the name {name!r} is in use by another token"
+            else:
+                message = (
+                    f"the name {name!r} is held for an agent that was lost; it is free again in "
+                    f"{math.ceil(tunnel.held_until - now)} s, unless that agent comes back"
+                )
+            return NotGranted("name_taken", message)
+        return None
+
+    def _family_of(self, place: Place) -> "Iterator[_Tunnel[LinkT]]":
+        for host in self._of_family.get(place.family, ()):
+            yield self._tunnels[host]
+
+    def _too_many(self, place: Place, owner: Owner, tunnels_max: int | None) -> NotGranted | None:
+        # A name it has already, as one that comes back on a new session, is not one more.
+        current = self._tunnels.get(place.host)
+        is_more_of_agent = current is None or current.owner != owner
+        of_agent = len(self._of_agent.get(owner, ())) if is_more_of_agent else 0
+        if of_agent >= self._tunnels_per_agent_max:
+            return NotGranted(
+                "too_many_tunnels",
+                f"this agent has {self._tunnels_per_agent_max} tunnels, the limit",
+            )
+        is_more_of_token = current is None or current.owner.token != owner.token
+        of_token = self.count_of(owner.token) if is_more_of_token else 0
+        if tunnels_max is not None and of_token >= tunnels_max:
+            return NotGranted(
+                "too_many_tunnels", f"this token has {tunnels_max} tunnels, the limit"
+            )
+        return None
+
+    def _keep(self, place: Place, owner: Owner, link: LinkT) -> None:
+        self._tunnels[place.host] = _Tunnel(place, owner, Found(place.name, link))
+        self._of_link.setdefault(link, set()).add(place.host)
+        self._of_agent.setdefault(owner, set()).add(place.host)
+        self._index(place, owner)
+
+    def _index(self, place: Place, owner: Owner) -> None:
+        self._of_family.setdefault(place.family, set()).add(place.host)
+        self._of_token.setdefault(owner.token, set()).add(place.host)
+        self._wildcards += place.host.startswith("*")
+
+    def _forget(self, host: str) -> None:
+        tunnel = self._tunnels.pop(host, None)
+        if tunnel is None:
+            return
+        self._held.pop(host, None)
+        place, owner = tunnel.place, tunnel.owner
+        _discard(self._of_family, place.family, host)
+        _discard(self._of_token, owner.token, host)
+        _discard(self._of_agent, owner, host)
+        if tunnel.found.link is not None:
+            _discard(self._of_link, tunnel.found.link, host)
+        self._wildcards -= place.host.startswith("*")
 
     def _forget_expired(self, now: float) -> None:
-        self._held = {name: held for name, held in self._held.items() if now < held.until}
+        while self._held:
+            host, until = next(iter(self._held.items()))
+            if now < until:
+                return
+            self._forget(host)
+
+
+KeyT = TypeVar("KeyT")
+
+
+def _discard(index: "dict[KeyT, set[str]]", key: KeyT, host: str) -> None:
+    hosts = index.get(key)
+    if hosts is not None:
+        hosts.discard(host)
+        if not hosts:
+            del index[key]

@@ -14,28 +14,24 @@ from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
 from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
 from hookloop.ids import RandomSource, new_id
+from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire import handshake
 from hookloop.tunnel.wire.messages import Hello
 from hookloop.version import __version__
 
 from .config import RelayConfig
 from .downstream import Downstream, Page, Route
+from .gate import Gate
 from .http_head import Admitted
+from .landlord import LocalLandlord
 from .link import Link
 from .refusal import Refusal
-from .registry import Registry
-from .tokens import Tokens
 
 __all__ = ["Relay", "RelayStatistics", "running_relay"]
 
 logger = logging.getLogger("hookloop.relay")
 
-# What an agent may have on its way to us: of one answer, and of all together. Sixty-four callers
-# that stop reading fill the second; downstream.py lets none of them do so for long.
-STREAM_CREDIT = 256 * 1024
-SESSION_CREDIT = 16 * 1024 * 1024
 STREAMS_MAX = 1  # agents open none
-AGENTS_MAX = 10_000  # sessions; each costs some tens of KB
 BACKLOG = 1024  # connections the kernel holds while we are busy
 ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to recognise, not to listen on
 
@@ -71,8 +67,14 @@ class Relay:
         self.scheme = (config.public_url or "http").partition(":")[0]
         self._random = random or SystemRandom()
         self._id = new_id("rly_", self._random)
-        self._tokens = Tokens(config.tokens)
-        self._registry: Registry[Link] = Registry()
+        self._gate = Gate(config, self.clock)
+        self._landlord = LocalLandlord(
+            config,
+            lambda: self._gate.tokens,
+            self.host_url,
+            clock=self.clock,
+            random=self._random,
+        )
         self._links: set[Link] = set()
         self._downstreams: set[Downstream] = set()
         self._server: asyncio.Server | None = None
@@ -88,13 +90,29 @@ class Relay:
             )
         except OSError as error:
             raise ConfigError(_cannot_listen(host, port, error)) from error
+        self._gate.watch()
 
     async def stop(self) -> None:
-        """Take nothing new, let what is under way end, then close."""
+        """
+        Say that it is not ready, take nothing new, let what is under way end, then close.
+
+        Cancelling it ends all at once.
+        """
         if self._server is None:
             return
-        self._server.close()
         self._is_draining = True
+        try:
+            await asyncio.sleep(self.config.unready_seconds)
+            await self._drain(self._server)
+        finally:
+            self._gate.close()
+            self._cut_all()
+        await self._all_gone.wait()  # told within a loop turn or two
+        await self._server.wait_closed()
+        self._server = None
+
+    async def _drain(self, server: asyncio.Server) -> None:
+        server.close()
         for link in list(self._links):
             link.go_away("shutdown", "the relay is shutting down")
         for downstream in list(self._downstreams):
@@ -104,14 +122,14 @@ class Relay:
             async with asyncio.timeout(self.config.drain_seconds):
                 await self._all_gone.wait()
         except TimeoutError:
-            logger.warning("drain cut short exchanges=%d", self.statistics().streams_open)
-            for downstream in list(self._downstreams):
-                downstream.abort()
-            for link in list(self._links):
-                link.drop("the relay was stopped")
-            await self._all_gone.wait()  # told within a loop turn or two
-        await self._server.wait_closed()
-        self._server = None
+            logger.warning("drain cut short %s", Values(streams=self.statistics().streams_open))
+
+    def _cut_all(self) -> None:
+        for downstream in list(self._downstreams):
+            downstream.abort()
+        for link in list(self._links):
+            link.drop("the relay was stopped")
+        self._check_all_gone()
 
     @property
     def port(self) -> int:
@@ -129,16 +147,24 @@ class Relay:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def tunnel_url(self, name: str) -> str:
-        """Return the public URL of a tunnel."""
-        if self.config.public_url is not None:
-            scheme, _, authority = self.config.public_url.partition("://")
+        """Return the public URL of a name below the main domain."""
+        return self.host_url(f"{name}.{self.config.domain}")
+
+    def host_url(self, host: str) -> str:
+        """Return the public URL of a tunnel's host."""
+        if self.config.public_url is None:
+            return f"http://{host}:{self.port}"
+        scheme, _, authority = self.config.public_url.partition("://")
+        name = host.removesuffix("." + self.config.domain)
+        if name != host:
             return f"{scheme}://{name}.{authority}"
-        return f"http://{name}.{self.config.domain}:{self.port}"
+        _, colon, port = authority.partition(":")
+        return f"{scheme}://{host}{colon}{port}"
 
     def statistics(self) -> RelayStatistics:
         return RelayStatistics(
             sessions=len(self._links),
-            tunnels=len(self._registry),
+            tunnels=len(self._landlord),
             downstreams=len(self._downstreams),
             streams_open=sum(link.streams_open for link in self._links),
         )
@@ -146,15 +172,18 @@ class Relay:
     # --- Front ------------------------------------------------------------------------------
 
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
-        name = self._tunnel_name(admitted.host)
-        if name is None:
-            return self._own_page(admitted.head)
-        link = self._registry.find(name)
-        if link is not None and not link.is_going_away:
-            return Route(name, link)
-        if link is not None or self._registry.is_held(name, now=self.clock.monotonic()):
-            message = f"the agent of the tunnel {name!r} is offline and expected back"
+        host = admitted.host
+        found = self._landlord.find(host)
+        if found is not None and found.link is not None and not found.link.is_going_away:
+            return Route(found.name, found.link)
+        if found is not None:
+            message = f"the agent of the tunnel {found.name!r} is offline and expected back"
             return Refusal(503, "agent_offline", message, retry_after=5)
+        if self._landlord.namespace.domain_of(host) is None and not self._landlord.is_reserved(
+            host
+        ):
+            return self._own_page(admitted.head)
+        name = self._landlord.namespace.name_of(host)
         return Refusal(
             404,
             "unknown_tunnel",
@@ -165,27 +194,30 @@ class Relay:
     def open_session(
         self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
     ) -> Refusal | None:
-        if self._tunnel_name(admitted.host) or not handshake.is_session_request(upgrade):
+        is_tunnel = self._landlord.namespace.domain_of(admitted.host) is not None
+        if is_tunnel or not handshake.is_session_request(upgrade):
             return Refusal(501, "upgrade_refused", "this relay carries no upgraded protocols yet")
         if not handshake.accepts_version(upgrade):
             version = handshake.VERSION.decode()
             message = f"this relay speaks {version}: update the agent"
             return Refusal(426, "bad_version", message, upgrade=version)
-        owner = self._tokens.owner_of(handshake.bearer_token(upgrade))
-        if owner is None:
-            return Refusal(401, "bad_token", "the relay does not know this token")
-        if self._is_draining or len(self._links) >= AGENTS_MAX:
+        if self._is_draining or len(self._links) >= self.config.limits.sessions_max:
             return Refusal(503, "unavailable", "the relay is draining or full", retry_after=5)
+        token = self._gate.check(handshake.bearer_token(upgrade))
+        if isinstance(token, Refusal):
+            return token
         transport.write(handshake.switching_protocols())
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
         link = Link(
             self._hello(),
-            owner,
-            self._registry,
-            self.tunnel_url,
+            token,
+            self._landlord,
             self._link_lost,
+            remote=f"{peer[0]}:{peer[1]}",
             clock=self.clock,
-            random=self._random,
+            streams_max=self.config.limits.streams_per_agent_max,
         )
+        self._gate.entered(link)
         self._links.add(link)
         link.take_over(transport, rest)
         return None
@@ -203,23 +235,19 @@ class Relay:
 
     def _link_lost(self, link: Link) -> None:
         self._links.discard(link)
+        self._gate.left(link)
         self._check_all_gone()
 
     def _check_all_gone(self) -> None:
         if self._is_draining and not self._links and not self._downstreams:
             self._all_gone.set()
 
-    def _tunnel_name(self, host: str) -> str | None:
-        """Return the label before our domain, or None for a host that is no tunnel's."""
-        suffix = "." + self.config.domain
-        return host.removesuffix(suffix) if host.endswith(suffix) else None
-
     def _hello(self) -> Hello:
         return Hello(
             id=self._id,
             software=f"hookloop/{__version__}",
-            stream_credit=STREAM_CREDIT,
-            session_credit=SESSION_CREDIT,
+            stream_credit=self.config.limits.stream_credit_bytes,
+            session_credit=self.config.limits.session_credit_bytes,
             streams_max=STREAMS_MAX,
         )
 

@@ -39,7 +39,8 @@ CREDIT_MAX = 2**31 - 1
 CREDIT_MIN = 16 * 1024  # below one piece of DATA a sender could never take its turn
 STREAMS_LIMIT = 1_000_000
 ID_CHARS_MAX = 64
-NAME_CHARS_MAX = 63  # a DNS label
+NAME_CHARS_MAX = 63  # of a code
+TUNNEL_CHARS_MAX = 253  # a name may be a whole host (RFC 1035 section 2.3.4)
 TEXT_CHARS_MAX = 1024  # sentences for people
 PORT_MAX = 2**16 - 1
 
@@ -140,7 +141,7 @@ class Bound:
         members = _decode_json(payload, "BOUND")
         return cls(
             ref=_integer(members, "ref", 0, CREDIT_MAX),
-            name=_text(members, "name", NAME_CHARS_MAX),
+            name=_text(members, "name", TUNNEL_CHARS_MAX),
             url=_text(members, "url", TEXT_CHARS_MAX),
         )
 
@@ -178,7 +179,7 @@ class Unbind:
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        return cls(name=_text(_decode_json(payload, "UNBIND"), "name", NAME_CHARS_MAX))
+        return cls(name=_text(_decode_json(payload, "UNBIND"), "name", TUNNEL_CHARS_MAX))
 
 
 @dataclass(frozen=True, slots=True)
