@@ -64,6 +64,13 @@ class Carrier(asyncio.Protocol):
             self._is_flush_due = True
             self._loop.call_soon(self._flush)
 
+    def probe(self) -> None:
+        """There is reason to doubt the connection: it ends soon unless the other side answers."""
+        self._session.probe(self._clock.monotonic())
+        if self._transport is not None:
+            self._wait_for_deadline()
+        self.flush_soon()
+
     def drop(self, reason: str) -> None:
         """End the connection now, unsent bytes and all."""
         self._reason = self._reason or reason
@@ -129,6 +136,8 @@ class Carrier(asyncio.Protocol):
         self._timer = self._loop.call_later(GOODBYE_SECONDS, transport.abort)
 
     def _wait_for_deadline(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         wait = self._session.next_deadline() - self._clock.monotonic()
         self._timer = self._loop.call_later(max(0.0, wait), self._deadline_passed)
 

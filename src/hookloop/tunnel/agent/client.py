@@ -24,7 +24,9 @@ from .backoff import LONGEST_SECONDS, Backoff
 from .config import AgentConfig, TunnelConfig
 from .dial import NotNowError, dial
 from .forward import Forward
+from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
+from .route import local_address
 from .tunnel import Tunnel
 
 __all__ = ["Agent", "AgentStatistics", "RawForward", "running_agent"]
@@ -86,6 +88,7 @@ class Agent:
         clock: Clock | None = None,
         sink: CaptureSink = discard,
         observer: AgentObserver | None = None,
+        route: Route = local_address,
     ) -> None:
         self.config = config
         self._clock = clock or SystemClock()
@@ -109,6 +112,11 @@ class Agent:
         self._lost: asyncio.Future[str] | None = None
         self._is_leaving = False
         self._asked_to_wait = 0.0
+        self._patience: asyncio.Timeout | None = None
+        """Of a dial, or of the wait before it: at its end when something disturbs us."""
+        self._is_disturbed = False
+        """Something may have cut us off, and no answer has shown yet that it did not."""
+        self._lookout = Lookout(self._clock, self._disturbed, route=route)
         self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
         self._exchanges = 0
@@ -122,16 +130,20 @@ class Agent:
         Raises `RefusedError` when the relay says no in a way that trying again
         cannot change: to the session, or to every tunnel the agent began with.
         """
+        self._lookout.start()
         try:
             while True:
                 reason = await self._try_session()
                 if self._is_leaving:
                     return
-                wait = max(self._backoff.next_seconds(), self._asked_to_wait)
+                wait = 0.0
+                if not self._is_disturbed:
+                    wait = max(self._backoff.next_seconds(), self._asked_to_wait)
                 logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
                 self._observer.session_down(reason, wait)
-                await asyncio.sleep(wait)
+                await self._pause(wait)
         finally:
+            self._lookout.stop()
             for tunnel in self._tunnels.values():
                 tunnel.close()
 
@@ -209,18 +221,25 @@ class Agent:
         """Open a session, serve it to its end, and return why it ended."""
         config = self.config
         self._asked_to_wait = 0.0
+        self._is_disturbed = False
         try:
-            opened = await dial(config.relay_url, config.token, timeout=config.connect_seconds)
+            async with asyncio.timeout(None) as self._patience:
+                opened = await dial(config.relay_url, config.token, timeout=config.connect_seconds)
         except RefusedError:
             raise
         except NotNowError as error:
             self._asked_to_wait = error.retry_seconds
             return f"{config.relay_url} is not ready: {error}"
         except TimeoutError:
+            if self._is_disturbed:
+                return "the network changed while connecting"
             return f"{config.relay_url} did not answer within {config.connect_seconds:g} s"
         except (OSError, RemoteError, UnicodeError) as error:  # the last for a host like a..b
             return f"cannot reach {config.relay_url}: {error}"
+        finally:
+            self._patience = None
         self._sessions += 1
+        self._lookout.watch(opened.transport.get_extra_info("peername"))
         self._lost = asyncio.get_running_loop().create_future()
         self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
         self._carrier = Carrier(self._session, self, self._clock)
@@ -242,6 +261,26 @@ class Agent:
         if self._refused is not None:
             raise self._refused
         return reason
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer once something changes that a try could make use of."""
+        try:
+            async with asyncio.timeout(seconds) as self._patience:
+                await asyncio.Event().wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._patience = None
+
+    def _disturbed(self, why: str) -> None:
+        """Come back at once, unless the session shows that it still works."""
+        logger.info("looking after the session reason=%r", why)
+        self._is_disturbed = True
+        self._backoff.reset()
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time())
+        elif self._carrier is not None:
+            self._carrier.probe()
 
     def _hello(self) -> Hello:
         return Hello(
@@ -280,6 +319,7 @@ class Agent:
                 self._bind_refused(refused)
             case events.LatencyMeasured(seconds):
                 self._latency = seconds
+                self._is_disturbed = False
             case events.GoawayReceived(goaway):
                 logger.info("relay says goodbye code=%s", goaway.code)
             case events.HelloReceived():

@@ -246,9 +246,17 @@ class Session:
         if quiet is not None:
             return [PeerSilent(quiet)]
         if self._heartbeat.is_ping_due(now):
-            self._ping = _PING.pack(now)
-            self._send(FrameType.PING, self._ping)
+            self._send_ping(now)
         return []
+
+    def probe(self, now: float) -> None:
+        """
+        Ask the other side for a sign of life, to be given within `PROBE_SECONDS`.
+
+        For a shell that has reason to doubt, as after sleep; `next_deadline` moves.
+        """
+        self._heartbeat.probe(now)
+        self._send_ping(now)
 
     def unblocked(self) -> list[int]:
         """Return, once each, the streams whose source may send again. Ask after every flush."""
@@ -405,6 +413,7 @@ class Session:
         if frame.payload != self._ping:
             return None  # answers nothing we asked: its time would be invented
         self._ping = b""
+        self._heartbeat.answered()
         return LatencyMeasured(now - _PING.unpack(frame.payload)[0])
 
     def _receive_goaway(self, frame: Frame, _now: float) -> Event:
@@ -494,6 +503,10 @@ class Session:
         frame = encode_frame(type_, payload, stream=stream, flags=flags)
         self._control.append(frame)
         self._control_bytes += len(frame)
+
+    def _send_ping(self, now: float) -> None:
+        self._ping = _PING.pack(now)
+        self._send(FrameType.PING, self._ping)
 
     def _grant(self, stream: int, credit: int) -> None:
         if credit:

@@ -3,7 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookloop.tunnel.wire.heartbeat import PING_AFTER_SECONDS, SILENCE_SECONDS_MAX, Heartbeat
+from hookloop.tunnel.wire.heartbeat import (
+    PING_AFTER_SECONDS,
+    PROBE_SECONDS,
+    SILENCE_SECONDS_MAX,
+    Heartbeat,
+)
 
 TIMES = st.floats(0, 1e9)
 
@@ -62,3 +67,47 @@ def test_a_timer_never_fires_for_nothing(heard):
     assert heartbeat.is_ping_due(heartbeat.next_deadline())
     assert heartbeat.next_deadline() == heard + SILENCE_SECONDS_MAX
     assert heartbeat.silence(heartbeat.next_deadline()) is not None
+
+
+def test_a_probe_that_is_not_answered_ends_early():
+    """The machine has slept: nobody waits half a minute then."""
+    heartbeat = Heartbeat(100.0)
+
+    heartbeat.probe(101.0)
+
+    assert heartbeat.next_deadline() == 101.0 + PROBE_SECONDS
+    assert heartbeat.silence(102.9) is None
+    assert heartbeat.silence(103.0) == 3.0
+
+
+def test_an_answered_probe_changes_nothing():
+    """The next question comes when it would have come."""
+    heartbeat = Heartbeat(100.0)
+    heartbeat.probe(101.0)
+
+    heartbeat.heard(101.5)
+    heartbeat.answered()
+
+    assert heartbeat.silence(110.0) is None
+    assert heartbeat.next_deadline() == 111.5
+
+
+def test_bytes_alone_do_not_answer_a_probe():
+    """They may have lain in this machine since before it slept."""
+    heartbeat = Heartbeat(100.0)
+    heartbeat.probe(500.0)
+
+    heartbeat.heard(500.1)
+
+    assert heartbeat.silence(502.0) is not None
+
+
+def test_bytes_that_keep_coming_put_the_end_of_a_probe_off():
+    """The answer stands behind them in a slow line."""
+    heartbeat = Heartbeat(100.0)
+    heartbeat.probe(500.0)
+
+    heartbeat.heard(501.9)
+
+    assert heartbeat.silence(502.0) is None
+    assert heartbeat.silence(502.9) is not None
