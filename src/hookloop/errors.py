@@ -14,6 +14,8 @@ holds a secret or a payload. Outcomes that are part of the trade (an upstream
 that refuses a connection, an endpoint that answers 410) are values, not errors.
 """
 
+from typing import TYPE_CHECKING
+
 __all__ = [
     "ConfigError",
     "HookloopError",
@@ -49,9 +51,19 @@ class SignatureError(RemoteError):
     ``missing``, ``malformed``, ``mismatch``, ``too_old``, ``too_new``.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
-        self.args = (message,)  # what super() would do, at half the price of a forged request
-        self.reason = reason
+    if TYPE_CHECKING:
+
+        def __init__(self, reason: str, message: str) -> None: ...
+
+    # No __init__ at run time: one is made for every forged request, and `args` holds both.
+
+    @property
+    def reason(self) -> str:
+        reason: str = self.args[0]
+        return reason
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class ProtocolError(RemoteError):

@@ -11,6 +11,7 @@ Pure: the time is an argument and nothing here reads a clock.
 import hmac
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .errors import SignatureError
 
@@ -18,18 +19,23 @@ __all__ = [
     "HEADER_BYTES_MAX",
     "TOLERANCE_SECONDS",
     "check_age",
+    "match_stripe",
     "sign_stripe",
     "stripe_signature_header",
     "verify_stripe",
 ]
 
 HEADER_BYTES_MAX = 4096  # Stripe's own header is about 200 bytes, two secrets and v0 included.
+KEYS_MAX = 64  # secrets that are kept ready; with more, as for tenants, the last used ones
 TOLERANCE_SECONDS = 300.0  # Stripe's libraries accept five minutes.
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)  # 12 digits last for 30,000 years
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-# What Stripe sends for one secret: read in one go, a fifth of the time of the careful way.
-_PLAIN_HEADER = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})", re.ASCII)
+# What Stripe sends for one secret, in test mode with a v0 that proves nothing: read in one go, a
+# fifth of the time of the careful way.
+_PLAIN_HEADER = re.compile(
+    r"t=([0-9]{1,12}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?", re.ASCII
+).fullmatch
 
 
 def sign_stripe(payload: bytes, secret: str, *, signed_at: int) -> str:
@@ -63,29 +69,65 @@ def verify_stripe(
     *now* is Unix seconds; a signature *tolerance* seconds away from it on either
     side is refused. Raises `SignatureError` whatever the header's bytes are.
     """
+    signer = match_stripe(payload, header, secrets, now=now, tolerance=tolerance)
+    if isinstance(signer, SignatureError):
+        raise signer
+    return signer
+
+
+def match_stripe(
+    payload: bytes,
+    header: str | None,
+    secrets: Sequence[str],
+    *,
+    now: float,
+    tolerance: float = TOLERANCE_SECONDS,
+) -> int | SignatureError:
+    """
+    Do what `verify_stripe` does, and return the error instead of raising it.
+
+    Forged requests are the ones that come in floods, and raising and catching costs a third of
+    an HMAC.
+    """
     if not header:
-        raise SignatureError("missing", "the request has no Stripe-Signature header")
-    plain = _PLAIN_HEADER.fullmatch(header)
-    signed_at, candidates = (plain[1], [plain[2]]) if plain else _parse_header(header)
-    signed = b"%b.%b" % (signed_at.encode(), payload)
+        return SignatureError("missing", "the request has no Stripe-Signature header")
+    plain = _PLAIN_HEADER(header)
+    candidates: tuple[str, ...]
+    if plain is not None:
+        signed_at, candidates = plain[1], (plain[2],)
+    else:
+        parsed = _parse_header(header)
+        if isinstance(parsed, SignatureError):
+            return parsed
+        signed_at, candidates = parsed
+    prefix = signed_at.encode() + b"."
     for index, secret in enumerate(secrets):
-        expected = hmac.digest(secret.encode(), signed, "sha256").hex()
+        mac = _keyed(secret).copy()
+        mac.update(prefix)
+        mac.update(payload)
+        expected = mac.hexdigest()
         for candidate in candidates:
             if hmac.compare_digest(expected, candidate):
                 # Only now: the time of a forged header tells nothing.
-                check_age(int(signed_at), now, tolerance)
-                return index
-    raise SignatureError(
+                age = now - int(signed_at)
+                return index if -tolerance <= age <= tolerance else _wrong_age(age, tolerance)
+    return SignatureError(
         "mismatch",
         "no v1 signature matches any of our secrets: either the secret belongs to another "
         "endpoint, or the body was changed on the way",
     )
 
 
-def _parse_header(header: str) -> tuple[str, list[str]]:
+@lru_cache(maxsize=KEYS_MAX)
+def _keyed(secret: str) -> hmac.HMAC:
+    """Return an HMAC to copy, which has taken in the key: a sixth of the whole for a 3 KB body."""
+    return hmac.new(secret.encode(), digestmod="sha256")
+
+
+def _parse_header(header: str) -> tuple[str, tuple[str, ...]] | SignatureError:
     """Return the timestamp's digits and every well-formed ``v1``; other schemes are skipped."""
     if len(header) > HEADER_BYTES_MAX:
-        raise SignatureError("malformed", f"Stripe-Signature is over {HEADER_BYTES_MAX} bytes")
+        return SignatureError("malformed", f"Stripe-Signature is over {HEADER_BYTES_MAX} bytes")
     times = []
     candidates = []
     for item in header.split(","):
@@ -95,24 +137,28 @@ def _parse_header(header: str) -> tuple[str, list[str]]:
         elif key == "v1" and _HEX_DIGEST.fullmatch(value):
             candidates.append(value)
     if len(times) != 1 or not _TIMESTAMP.fullmatch(times[0]):
-        raise SignatureError("malformed", "Stripe-Signature has no single t= of 1 to 12 digits")
+        return SignatureError("malformed", "Stripe-Signature has no single t= of 1 to 12 digits")
     if not candidates:
-        raise SignatureError("malformed", "Stripe-Signature has no v1= of 64 hex digits")
-    return times[0], candidates
+        return SignatureError("malformed", "Stripe-Signature has no v1= of 64 hex digits")
+    return times[0], tuple(candidates)
 
 
 def check_age(signed_at: int, now: float, tolerance: float) -> None:
     """Raise `SignatureError` where *signed_at* is over *tolerance* seconds off *now*, both ways."""
     age = now - signed_at
-    if age > tolerance:
-        raise SignatureError(
+    if not -tolerance <= age <= tolerance:
+        raise _wrong_age(age, tolerance)
+
+
+def _wrong_age(age: float, tolerance: float) -> SignatureError:
+    if age > 0:
+        return SignatureError(
             "too_old",
             f"signed {age:.0f} s ago, the tolerance is {tolerance:g} s: a replay, or a clock "
             "that runs ahead",
         )
-    if age < -tolerance:
-        raise SignatureError(
-            "too_new",
-            f"signed {-age:.0f} s in the future, the tolerance is {tolerance:g} s: check both "
-            "machines' clocks",
-        )
+    return SignatureError(
+        "too_new",
+        f"signed {-age:.0f} s in the future, the tolerance is {tolerance:g} s: check both "
+        "machines' clocks",
+    )

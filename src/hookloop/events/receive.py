@@ -99,13 +99,20 @@ def judge(
             500, "no_secret", "no_secret", "no signing secret is known for this request"
         )
     try:
-        index = provider.verify(request, secrets, now=now, tolerance=tolerance)
-        event = provider.read(request, read_payload(body), secret_label=labels[index])
+        signer = provider.verify(request, secrets, now=now, tolerance=tolerance)
+        if isinstance(signer, SignatureError):
+            return _unsigned(signer)
+        event = provider.read(request, read_payload(body), secret_label=labels[signer])
     except SignatureError as error:
-        return Rejected(400, "invalid_signature", error.reason, str(error))
+        return _unsigned(error)
     except PayloadError as error:
         return Rejected(400, "invalid_payload", "not_an_event", str(error))
-    return Accepted(event, index)
+    return Accepted(event, signer)
+
+
+def _unsigned(error: SignatureError) -> Rejected:
+    reason, detail = error.args
+    return Rejected(400, "invalid_signature", reason, detail)
 
 
 def body_unavailable(cause: str = "") -> Rejected:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hookloop import ProviderHooks
-from hookloop.errors import ConfigError
+from hookloop.errors import ConfigError, SignatureError
 from hookloop.events.providers import GitHub, Shopify, Slack, StandardWebhooks
 from hookloop.events.providers.standard import sign_standard
 from hookloop.testing import ManualClock
@@ -215,3 +215,19 @@ def test_a_signed_request_without_an_event_is_400(provider, headers):
     hooks = ProviderHooks(provider, "s", clock=ManualClock(100))
 
     assert hooks.receive(b"{}", headers).outcome == "invalid_payload"
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_refusal_may_be_returned_or_raised(returns: bool):
+    """Whichever is easier to write; the answer is the same."""
+
+    class Refusing(GitHub):
+        def verify(self, request, secrets, *, now, tolerance):
+            error = SignatureError("mismatch", "never")
+            if returns:
+                return error
+            raise error
+
+    result = ProviderHooks(Refusing(), "x").receive(b"{}", {})
+
+    assert (result.status, result.outcome) == (400, "invalid_signature")

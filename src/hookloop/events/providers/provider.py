@@ -18,8 +18,9 @@ class Provider(Protocol):
     """
     One sender's signature and event format. Pure: the time is an argument.
 
-    To write one: raise `SignatureError` from `verify` whatever the request holds, compare
-    digests with `hmac.compare_digest` over bytes, and sign the raw body, never parsed JSON.
+    To write one: `verify` gives `SignatureError` and nothing else whatever the request holds;
+    compare digests with `hmac.compare_digest` over bytes, and sign the raw body, never parsed
+    JSON.
     """
 
     name: str
@@ -31,11 +32,12 @@ class Provider(Protocol):
 
     def verify(
         self, request: Incoming, secrets: Sequence[str], *, now: float, tolerance: float
-    ) -> int:
+    ) -> int | SignatureError:
         """
         Return the index in *secrets* of the one that signed *request*.
 
-        Raises `SignatureError` where none did, or not within *tolerance* seconds of *now*.
+        Raises `SignatureError` where none did, or not within *tolerance* seconds of *now*; or
+        returns it, which is the same to the caller and cheaper under a flood of forged requests.
         """
         ...
 

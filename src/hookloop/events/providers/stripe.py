@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hookloop.errors import ConfigError
+from hookloop.errors import ConfigError, SignatureError
 from hookloop.events.event import Event, read_stripe_event
 from hookloop.events.incoming import Incoming
 from hookloop.events.outcomes import Reply
-from hookloop.signing import verify_stripe
+from hookloop.signing import match_stripe
 
 __all__ = ["Stripe"]
 
@@ -29,9 +29,9 @@ class Stripe:
 
     def verify(
         self, request: Incoming, secrets: Sequence[str], *, now: float, tolerance: float
-    ) -> int:
+    ) -> int | SignatureError:
         header = request.get("stripe-signature")
-        return verify_stripe(request.body, header, secrets, now=now, tolerance=tolerance)
+        return match_stripe(request.body, header, secrets, now=now, tolerance=tolerance)
 
     def read(
         self, request: Incoming, payload: dict[str, Any], *, secret_label: str | None
