@@ -1,6 +1,7 @@
 """`hookloop sandbox`: a Stripe-compatible API on this machine."""
 
 import asyncio
+from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,15 +11,23 @@ from .runner import run
 
 if TYPE_CHECKING:
     from hookloop.sandbox import AttemptEnded, AttemptStarted, RequestAnswered
+    from hookloop.sandbox.coverage import Coverage
 
 __all__ = ["sandbox"]
+
+sandbox = typer.Typer(
+    help="Run a stateful Stripe-compatible API whose events are really delivered, and signed.",
+    invoke_without_command=True,
+)
 
 DEFAULT_PORT = 12111  # stripe-mock's: suites that can be pointed at a mock look there already
 
 EXAMPLE_KEY = "sk_test_hookloop"
 
 
-def sandbox(
+@sandbox.callback()
+def serve(
+    context: typer.Context,
     port: Annotated[int, typer.Option(help="Where it listens; 0 for any free port.")] = (
         DEFAULT_PORT
     ),
@@ -31,18 +40,66 @@ def sandbox(
             "--live-retries", help="Retry for three days as live mode does, not three times."
         ),
     ] = False,
+    stub: Annotated[
+        bool,
+        typer.Option(
+            "--stub", help="Make up answers by their shape where nothing is simulated, not 501."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a stateful Stripe-compatible API whose events are really delivered, and signed."""
-    run(_sandbox(host, port, live_retries=live_retries, announcer=Announcer(as_json=json)))
+    if context.invoked_subcommand is None:
+        announcer = Announcer(as_json=json)
+        run(_serve(host, port, live_retries=live_retries, stub=stub, announcer=announcer))
 
 
-async def _sandbox(host: str, port: int, *, live_retries: bool, announcer: Announcer) -> None:
+@sandbox.command()
+def coverage(
+    json: Annotated[bool, typer.Option("--json", help="A JSON object for each endpoint.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The page of the documentation.")
+    ] = False,
+) -> None:
+    """Tell, for each of Stripe's endpoints, how faithfully the sandbox answers it."""
+    from hookloop.sandbox.coverage import Fidelity, as_page, coverage
+
+    ledger = coverage()
+    if markdown:
+        typer.echo(as_page(ledger), nl=False)
+        return
+    for entry in ledger:
+        typer.echo(_as_json(entry) if json else _as_line(entry))
+    if not json:
+        stateful = sum(entry.fidelity is Fidelity.STATEFUL for entry in ledger)
+        typer.echo(f"\n{stateful} of {len(ledger)} stateful; the others with --stub, or 501.")
+
+
+def _as_line(entry: "Coverage") -> str:
+    refused = f"   refuses {', '.join(entry.refused)}" if entry.refused else ""
+    place = f"{entry.endpoint.method:<6} {entry.endpoint.path}"
+    return f"{entry.fidelity.value:<8} {place}{refused}"
+
+
+def _as_json(entry: "Coverage") -> str:
+    return dumps(
+        {
+            "method": entry.endpoint.method,
+            "path": entry.endpoint.path,
+            "fidelity": entry.fidelity.value,
+            "refused": list(entry.refused),
+        }
+    )
+
+
+async def _serve(
+    host: str, port: int, *, live_retries: bool, stub: bool, announcer: Announcer
+) -> None:
     from hookloop.sandbox import SandboxConfig, running_sandbox
     from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST
 
     schedule = STRIPE_LIVE if live_retries else STRIPE_TEST
-    config = SandboxConfig(host=host, port=port, retry_schedule=schedule)
+    config = SandboxConfig(host=host, port=port, retry_schedule=schedule, stub=stub)
     log = _Log(announcer)
     async with running_sandbox(config, observer=log, requests=log) as running:
         announcer.fact("sandbox", running.url, "a Stripe-compatible API; its state is in memory")

@@ -5,29 +5,44 @@ Pure but for the store it is given. The shell reads the bytes, calls
 `Api.answer`, sends the answer and hands what is owed to the worker.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hookloop.ids import RandomSource, new_id
+from hookloop.ids import new_id
+from hookloop.shapes.endpoint import Endpoint, endpoint_at
+from hookloop.shapes.sample import SampleRandom
 
-from .arguments import Arguments, read_arguments
+from .arguments import read_arguments
 from .authentication import AccountKey, authenticate
 from .catalogue import Catalogue
 from .delivery import Delivery, DeliveryState
 from .errors import ApiError, not_simulated
 from .expansion import expanded
 from .idempotency import SavedAnswer, check_key, fingerprint, replay
+from .objects import EXPANDERS, OPERATIONS
 from .operation import Operation
-from .params import Params, ParamsError, decode_form
+from .params import Params
 from .pretty import pretty
-from .routes import OPERATIONS, RESERVED, Routes
+from .request_params import read_params
+from .routes import Routes, Target, path_names
 from .store import Changes, Json, Store
+from .stub import FILE, stub_operation
 from .transaction import Transaction
 
 __all__ = ["Accounts", "Api", "ApiAnswer", "ApiRequest"]
 
-FORM = "application/x-www-form-urlencoded"
+BY_SHAPE = (400, 404, 501)
+"""Refusals of state that a stub answers by shape: it does not know what the caller asks of it."""
+
+FIDELITY = "Hookloop-Fidelity"
+"""The header that says whether an answer comes from state or was made up from its shape."""
+
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+)
+"""No pages, but a file every reader opens."""
 
 CONNECT_HEADERS = ("stripe-account", "stripe-context")
 """They name another account to act on; to act on the caller's own instead would be wrong."""
@@ -97,11 +112,20 @@ class _Result:
 class Api:
     """The simulated API. Calls of `answer` must come one after the other."""
 
-    def __init__(self, accounts: Accounts, catalogue: Catalogue, random: RandomSource) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        catalogue: Catalogue,
+        random: SampleRandom,
+        *,
+        stub: bool = False,
+    ) -> None:
+        """*stub*: what state has no answer for is answered by its shape."""
         self._accounts = accounts
         self._catalogue = catalogue
         self._random = random
-        self._routes = Routes(OPERATIONS, RESERVED)
+        self._routes = Routes(OPERATIONS, catalogue.endpoints)
+        self._stub = stub
 
     def answer(self, request: ApiRequest, *, now: float) -> ApiAnswer:
         """Answer *request* at *now* (Unix seconds); whatever is wrong with it becomes an answer."""
@@ -134,41 +158,57 @@ class Api:
         store: Store,
         now: float,
     ) -> _Result:
-        operation, names = self._routes.match(request.method, request.path)
+        asked = f"{request.method} {request.path[:200]}"
+        target, names = self._routes.match(request.method, request.path)
         for header in CONNECT_HEADERS:
             if header in request.headers:
                 raise not_simulated(f"connected accounts (the {header} header)")
-        params = _params(request)
+        body = request.body if request.method == "POST" else b""
+        params = read_params(
+            request.path, request.query, body, content_type=request.headers.get("content-type")
+        )
         key = _idempotency_key(request)
         if key is not None and (saved := store.saved_answer(key)) is not None:
             return _replayed(replay(saved, path=request.path, params=params))
-        arguments = read_arguments(operation.fields, params)
         transaction = Transaction(
             account, store, self._catalogue, now, self._random, request_id, key
         )
-        result = _executed(operation, transaction, arguments, names)
+        try:
+            result = self._executed(target, transaction, params, names, asked)
+        except ApiError as error:
+            if not transaction.begun:
+                raise
+            if not error.keeps_changes:
+                transaction.changes = Changes()
+            result = _failed(error, request_id)
         changes = transaction.changes
+        result = replace(result, owed=_pending(changes.deliveries))
         if key is not None:
             result, changes.answer = _kept(result, request, request_id, key, params, now)
         store.commit(changes, now=now)
         return result
 
-
-def _params(request: ApiRequest) -> Params:
-    """Return what the query and, of a POST, the body say; the body has the last word."""
-    try:
-        params = decode_form(request.query)
-        if request.method == "POST" and request.body:
-            _check_content_type(request.headers.get("content-type"))
-            params.update(decode_form(request.body))
-    except ParamsError as error:
-        raise ApiError(400, str(error), param=error.param) from None
-    return params
-
-
-def _check_content_type(content_type: str | None) -> None:
-    if content_type and content_type.partition(";")[0].strip().lower() != FORM:
-        raise ApiError(400, f"Invalid request (check that your POST content type is {FORM}).")
+    def _executed(
+        self,
+        target: Target,
+        transaction: Transaction,
+        params: Params,
+        names: Mapping[str, str],
+        asked: str,
+    ) -> _Result:
+        """Answer by state, or in a stub by shape. Raises `ApiError` where there is neither."""
+        if isinstance(target, Operation):
+            try:
+                return _executed(target, transaction, params, names, "stateful")
+            except ApiError as error:
+                if not self._stub or error.status not in BY_SHAPE:
+                    raise
+                transaction.changes = Changes()
+        shape = target if isinstance(target, Endpoint) else endpoint_at(target.method, target.path)
+        if not self._stub or shape is None:
+            raise not_simulated(asked)
+        by_place = dict(zip(path_names(shape.path), names.values(), strict=True))
+        return _executed(stub_operation(shape), transaction, params, by_place, "shape")
 
 
 def _idempotency_key(request: ApiRequest) -> str | None:
@@ -177,19 +217,26 @@ def _idempotency_key(request: ApiRequest) -> str | None:
 
 
 def _executed(
-    operation: Operation, transaction: Transaction, arguments: Arguments, names: Mapping[str, str]
+    operation: Operation,
+    transaction: Transaction,
+    params: Params,
+    names: Mapping[str, str],
+    fidelity: str,
 ) -> _Result:
-    """Run *operation*; where it fails the transaction's changes are gone, and the error stays."""
-    try:
-        answer = operation.run(transaction, arguments, names)
-        if paths := arguments.get("expand"):
-            answer = expanded(answer, paths, operation.expanders)
-    except ApiError as error:
-        transaction.changes = Changes()
-        return _failed(error, transaction.request_id)
-    deliveries = transaction.changes.deliveries
-    owed = [delivery for delivery in deliveries if delivery.state is DeliveryState.PENDING]
-    return _Result(200, _json(answer), owed=owed)
+    """Run *operation* and print its answer. Raises `ApiError`."""
+    arguments = read_arguments(operation.fields, params)
+    transaction.begun = True
+    answer = operation.run(transaction, arguments, names)
+    if paths := arguments.get("expand"):
+        answer = expanded(answer, paths, EXPANDERS, transaction)
+    headers: tuple[tuple[str, str], ...] = ((FIDELITY, fidelity),)
+    if answer is FILE:
+        return _Result(200, PDF, (*headers, ("Content-Type", "application/pdf")))
+    return _Result(200, _json(answer), headers)
+
+
+def _pending(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    return [delivery for delivery in deliveries if delivery.state is DeliveryState.PENDING]
 
 
 def _failed(error: ApiError, request_id: str) -> _Result:

@@ -26,15 +26,18 @@ from .params import Params, Value, as_list
 
 __all__ = [
     "TEXT_CHARS_MAX",
+    "AnyHash",
     "Arguments",
     "Boolean",
     "Choice",
+    "Decimal",
     "Field",
     "Fields",
     "Hash",
     "Integer",
     "ListOf",
     "MetadataField",
+    "OneOf",
     "Text",
     "Unsimulated",
     "read_arguments",
@@ -46,6 +49,7 @@ TEXT_CHARS_MAX = 5000  # Stripe's bound for a text field that names no smaller o
 INTEGER_MAX = 2**63 - 1  # What Stripe's clients in typed languages can hold.
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,20})?", re.ASCII)
 
 
 class Field(Protocol):
@@ -89,8 +93,7 @@ class Text:
         if not isinstance(value, str):
             raise invalid_parameter("Invalid string: a group of values was given.", param)
         if not value:
-            if not self.unsettable:
-                raise unset_refused(param)
+            _check_unsettable(self, param)
             return None
         if len(value) > self.chars_max:
             raise invalid_parameter(
@@ -107,11 +110,13 @@ class Integer:
 
     minimum: int = -INTEGER_MAX
     maximum: int = INTEGER_MAX
+    unsettable: bool = False
     required: bool = False
 
-    def read(self, value: Value, param: str) -> int:
+    def read(self, value: Value, param: str) -> int | None:
         if value == "":
-            raise unset_refused(param)
+            _check_unsettable(self, param)
+            return None
         if not isinstance(value, str) or not _INTEGER.fullmatch(value):
             shown = value[:40] if isinstance(value, str) else "a group of values"
             raise _bad_integer(f"Invalid integer: {shown}", param)
@@ -126,14 +131,34 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
+class Decimal:
+    """A number with a point; *as_text* where no digit of it may be lost."""
+
+    as_text: bool = False
+    unsettable: bool = False
+    required: bool = False
+
+    def read(self, value: Value, param: str) -> float | str | None:
+        if value == "":
+            _check_unsettable(self, param)
+            return None
+        if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+            shown = value[:40] if isinstance(value, str) else "a group of values"
+            raise invalid_parameter(f"Invalid decimal: {shown}", param, "parameter_invalid_decimal")
+        return value if self.as_text else float(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Boolean:
     """``true`` or ``false``."""
 
+    unsettable: bool = False
     required: bool = False
 
-    def read(self, value: Value, param: str) -> bool:
+    def read(self, value: Value, param: str) -> bool | None:
         if value == "":
-            raise unset_refused(param)
+            _check_unsettable(self, param)
+            return None
         if value not in ("true", "false"):
             shown = value[:40] if isinstance(value, str) else "a group of values"
             raise invalid_parameter(f"Invalid boolean: {shown}", param)
@@ -150,8 +175,7 @@ class Choice:
 
     def read(self, value: Value, param: str) -> str | None:
         if value == "":
-            if not self.unsettable:
-                raise unset_refused(param)
+            _check_unsettable(self, param)
             return None
         if not isinstance(value, str) or value not in self.options:
             raise invalid_parameter(f"Invalid {param}: must be one of {self._listing()}", param)
@@ -173,8 +197,7 @@ class ListOf:
 
     def read(self, value: Value, param: str) -> list[Any] | None:
         if value == "":
-            if not self.unsettable:
-                raise unset_refused(param)
+            _check_unsettable(self, param)
             return None
         items = as_list(value)
         if items is None:
@@ -196,12 +219,47 @@ class Hash:
 
     def read(self, value: Value, param: str) -> dict[str, Any] | None:
         if value == "":
-            if not self.unsettable:
-                raise unset_refused(param)
+            _check_unsettable(self, param)
             return None
         if not isinstance(value, dict):
             raise invalid_parameter("Invalid object", param)
         return read_arguments(self.fields, value, prefix=param)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyHash:
+    """A group of values under names of the caller's own."""
+
+    unsettable: bool = True
+    required: bool = False
+
+    def read(self, value: Value, param: str) -> dict[str, Value] | None:
+        if value == "":
+            _check_unsettable(self, param)
+            return None
+        if not isinstance(value, dict):
+            raise invalid_parameter("Invalid object", param)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A value that any of *fields* takes; the error is the last one's."""
+
+    fields: Sequence[Field]
+    unsettable: bool = False
+    required: bool = False
+
+    def read(self, value: Value, param: str) -> Any:
+        if value == "":
+            _check_unsettable(self, param)
+            return None
+        for field_ in self.fields[:-1]:
+            try:
+                return field_.read(value, param)
+            except ApiError:
+                continue
+        return self.fields[-1].read(value, param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +280,17 @@ class Unsimulated:
 
     def read(self, value: Value, param: str) -> ApiError:  # noqa: ARG002 - no value is any good
         raise not_simulated(f"the parameter {param}")
+
+
+class _Unsettable(Protocol):
+    @property
+    def unsettable(self) -> bool: ...
+
+
+def _check_unsettable(field_: _Unsettable, param: str) -> None:
+    """Raise `ApiError` where an empty string, which unsets, stands for nothing."""
+    if not field_.unsettable:
+        raise unset_refused(param)
 
 
 def _bad_integer(message: str, param: str) -> ApiError:

@@ -19,6 +19,8 @@ class SandboxConfig:
     """The address to listen on; any other than loopback lets the network in."""
     port: int = PORT_DEFAULT
     """0 takes a free one."""
+    stub: bool = False
+    """Whether what has no state is answered by its shape, instead of refused."""
     retry_schedule: RetrySchedule = STRIPE_TEST
     """When failed attempts are tried again."""
     attempt_timeout_seconds: float = 30.0

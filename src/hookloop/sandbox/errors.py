@@ -5,6 +5,7 @@ An operation raises `ApiError`; the server turns it into the JSON body that
 Stripe's clients make their exceptions of. See https://docs.stripe.com/api/errors.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
@@ -35,7 +36,14 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        more: Mapping[str, Any] | None = None,
+        keeps_changes: bool = False,
     ) -> None:
+        """
+        *more*: what the body tells beside: a decline's code, the objects it is about.
+
+        *keeps_changes*: it tells of something that was done, such as a payment that failed.
+        """
         super().__init__(message)
         self.status = status
         self.message = message
@@ -43,10 +51,12 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.headers = headers
+        self.more = more or {}
+        self.keeps_changes = keeps_changes
 
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the JSON body that tells of it."""
-        error = {"message": self.message, "type": self.kind}
+        error = {"message": self.message, "type": self.kind, **self.more}
         if self.code is not None:
             error["code"] = self.code
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
@@ -128,7 +138,8 @@ def not_simulated(what: str) -> ApiError:
     return ApiError(
         501,
         f"hookloop's sandbox does not simulate {what}. Its answer would be made up, so it gives "
-        "none; use Stripe's own test mode for this call.",
+        "none; use Stripe's own test mode for this call, or run the sandbox with --stub to have "
+        "it made up.",
         kind="api_error",
         headers=(("Stripe-Should-Retry", "false"),),
     )

@@ -6,10 +6,9 @@ adding a file.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .arguments import Arguments, Fields
-from .expansion import Expander
 from .store import Json
 from .transaction import Transaction
 
@@ -28,5 +27,3 @@ class Operation:
     """With names in braces: ``/v1/customers/{id}``."""
     fields: Fields
     run: Run
-    expanders: Mapping[str, Expander] = field(default_factory=dict)
-    """What ``expand[]`` may name."""

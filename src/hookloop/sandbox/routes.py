@@ -1,28 +1,23 @@
 """
-Which operation a method and path mean; everything else is refused by name.
+Which endpoint a method and path mean: one that is simulated, one that only has a shape, or none.
 
-A path nobody here knows answers 501, not 404: it may well be one of Stripe's six
-hundred, and then the caller's code is right and the sandbox is what falls short.
+A path the official package knows and the sandbox does not simulate answers 501 and
+not 404: then the caller's code is right and the sandbox is what falls short.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from urllib.parse import unquote
 
-from .errors import not_simulated, url_not_recognized
-from .objects import customer, event, webhook_endpoint
+from hookloop.shapes.endpoint import Endpoint
+
+from .errors import url_not_recognized
 from .operation import Operation
 
-__all__ = ["OPERATIONS", "RESERVED", "Routes"]
+__all__ = ["Routes", "Target", "path_names"]
 
-OPERATIONS: tuple[Operation, ...] = (
-    *customer.OPERATIONS,
-    *event.OPERATIONS,
-    *webhook_endpoint.OPERATIONS,
-)
-
-RESERVED = ("/v1/customers/search",)
-"""Paths of Stripe's that would otherwise be taken for an object's id."""
+Target: TypeAlias = Operation | Endpoint
 
 _ANY = "{}"
 
@@ -30,43 +25,31 @@ _ANY = "{}"
 @dataclass(slots=True)
 class _Node:
     below: dict[str, "_Node"] = field(default_factory=dict)
-    operations: dict[str, Operation] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
 
 
 class Routes:
     """A tree of path segments; a literal one goes before a ``{name}``."""
 
-    def __init__(self, operations: Iterable[Operation], reserved: Iterable[str] = ()) -> None:
+    def __init__(self, operations: Iterable[Operation], endpoints: Iterable[Endpoint]) -> None:
         self._root = _Node()
-        for operation in operations:
-            self._node(operation.path).operations[operation.method] = operation
-        for path in reserved:
-            self._node(path)
+        targets: list[Target] = [*endpoints, *operations]
+        for target in targets:  # the last one of a place stays
+            self._node(target.path).targets[target.method] = target
 
-    def match(self, method: str, raw_path: str) -> tuple[Operation, dict[str, str]]:
+    def match(self, method: str, raw_path: str) -> tuple[Target, dict[str, str]]:
         """
-        Return the operation and what its ``{names}`` stand for.
+        Return what is there and what its ``{names}`` stand for.
 
         *raw_path* is still percent-encoded, so that an encoded slash splits nothing.
-        Raises `ApiError`: 404 for what cannot be Stripe's, 501 for what may be.
+        Raises `ApiError` where there is nothing.
         """
         segments = [unquote(segment) for segment in raw_path.split("/")[1:]]
-        if not segments or segments[0] not in ("v1", "v2") or "" in segments:
+        found = _found(self._root, segments, method) if "" not in segments else None
+        if found is None:
             raise url_not_recognized(method, raw_path[:200])
-        node: _Node | None = self._root
-        taken = []
-        for segment in segments:
-            if node is None:
-                break
-            if segment not in node.below:
-                taken.append(segment)
-            node = node.below.get(segment) or node.below.get(_ANY)
-        if node is None or not node.operations:
-            raise not_simulated(f"{method} {raw_path[:200]}")
-        if method not in node.operations:
-            raise url_not_recognized(method, raw_path[:200])
-        operation = node.operations[method]
-        return operation, dict(zip(_names(operation.path), taken, strict=True))
+        target, taken = found
+        return target, dict(zip(path_names(target.path), taken, strict=True))
 
     def _node(self, path: str) -> _Node:
         node = self._root
@@ -75,5 +58,19 @@ class Routes:
         return node
 
 
-def _names(path: str) -> list[str]:
+def _found(node: _Node, segments: list[str], method: str) -> tuple[Target, list[str]] | None:
+    """Return what *segments* lead to from *node*, and those of them that took a ``{name}``."""
+    if not segments:
+        target = node.targets.get(method)
+        return None if target is None else (target, [])
+    first, *rest = segments
+    if first in node.below and (found := _found(node.below[first], rest, method)) is not None:
+        return found
+    if _ANY in node.below and (found := _found(node.below[_ANY], rest, method)) is not None:
+        return found[0], [first, *found[1]]
+    return None
+
+
+def path_names(path: str) -> list[str]:
+    """Return the names in braces of *path*, in order."""
     return [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
-from hookloop.ids import RandomSource
+from hookloop.shapes.sample import SampleRandom
 from hookloop.version import __version__
 
 from .address import base_address, bound_socket
@@ -78,7 +78,7 @@ async def running_sandbox(
     observer: DeliveryObserver = nobody,
     requests: RequestObserver = nobody,
     clock: Clock | None = None,
-    random: RandomSource | None = None,
+    random: SampleRandom | None = None,
 ) -> AsyncIterator[Sandbox]:
     """
     Run a sandbox on the current event loop until the block ends.
@@ -98,7 +98,7 @@ async def running_sandbox(
         ):
             worker = DeliveryWorker(transport, clock, config.retry_schedule, catalogue, observer)
             accounts = MemoryAccounts()
-            api = Api(accounts, catalogue, random or SystemRandom())
+            api = Api(accounts, catalogue, random or SystemRandom(), stub=config.stub)
             app = ApiApp(api, accounts, worker, clock, requests)
             server = _server(app)
             delivering = group.create_task(worker.run())

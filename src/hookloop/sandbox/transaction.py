@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookloop.ids import RandomSource, new_id
+from hookloop.ids import new_id
+from hookloop.shapes.sample import SampleRandom
 
 from .authentication import AccountKey
 from .catalogue import Catalogue
@@ -32,10 +33,12 @@ class Transaction:
     catalogue: Catalogue
     now: float
     """Unix seconds."""
-    random: RandomSource
+    random: SampleRandom
     request_id: str
     idempotency_key: str | None
     changes: Changes = field(default_factory=Changes)
+    begun: bool = False
+    """Whether the parameters were good and the operation has begun."""
 
     # Ids and time
 

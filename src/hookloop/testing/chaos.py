@@ -11,11 +11,11 @@ from random import Random
 from typing import Any, TypeVar
 
 from hookloop.errors import ConfigError
+from hookloop.shapes.package import closest
 
 from .chaos_report import ChaosError, ChaosReport, Difference, Refused, told
 from .crash import CommitPoints, Crash
 from .delivering import Delivering, InTasks, InThreads, is_taken
-from .package import closest
 from .schedules import KINDS, Kind, Schedule, Step, in_order, schedules, simpler
 
 __all__ = ["achaos", "chaos"]

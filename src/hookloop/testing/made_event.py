@@ -8,14 +8,14 @@ from typing import Any
 
 from hookloop.clock import SystemClock
 from hookloop.errors import ConfigError
+from hookloop.shapes.package import closest, object_class, snapshot_types, stripe_package
+from hookloop.shapes.sample import Json, Sampler
+from hookloop.shapes.sample_ids import sample_id
 
 from .clock import START_SECONDS
 from .overrides import override, unfold
-from .package import closest, object_class, snapshot_types, stripe_package, thin_types
-from .sample import Json, Sampler
-from .sample_ids import sample_id
 from .states import settle
-from .thin import related_object
+from .thin import related_object, thin_types
 
 __all__ = ["make", "make_thin"]
 

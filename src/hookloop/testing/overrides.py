@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hookloop.errors import ConfigError
-
-from .package import closest
-from .sample import Json, Sampler
-from .shape import Free, Kind, Nested, Page, Reference, Several, shape_of
+from hookloop.shapes.object_shape import Free, Kind, Nested, Page, Reference, Several, shape_of
+from hookloop.shapes.package import closest
+from hookloop.shapes.sample import Json, Sampler
 
 __all__ = ["override", "unfold"]
 

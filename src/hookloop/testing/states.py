@@ -1,8 +1,8 @@
 """What a type of event says about the object in it: an invoice that was paid owes nothing."""
 
-from .package import object_name
-from .sample import Json
-from .shape import Choice, shape_of
+from hookloop.shapes.object_shape import Choice, shape_of
+from hookloop.shapes.package import object_name
+from hookloop.shapes.sample import Json
 
 __all__ = ["settle"]
 

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from hookloop.shapes.sample import Json
+
 from .answer import Answer
 from .chaos import achaos, chaos
 from .chaos_report import ChaosReport
 from .made_event import make, make_thin
-from .sample import Json
 from .sending import asend, send
 from .signed_request import SECRET, SignedRequest, sign
 

@@ -1,12 +1,38 @@
 """What a thin event is about: the id, the type and the URL of an object it does not carry."""
 
 import inspect
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from .package import class_named, notification_class, object_name
-from .sample import Json, Sampler
+from hookloop.errors import ConfigError
+from hookloop.events.event_types import THIN_TYPES
+from hookloop.shapes.package import class_named, object_name, stripe_package
+from hookloop.shapes.sample import Json, Sampler
 
-__all__ = ["related_object"]
+__all__ = ["notification_class", "related_object", "thin_types"]
+
+STRIPE_WITH_THIN_EVENTS = 16  # the first release with a class for every thin event
+
+
+@cache
+def thin_types() -> frozenset[str]:
+    """Return every type of event that only names its object: ``v1.*`` and ``v2.*``."""
+    # Our own list: the package names them from stripe 16 on, and has no public way to ask.
+    return frozenset(THIN_TYPES)
+
+
+def notification_class(event_type: str) -> type:
+    """Return the class of the thin type *event_type*. Raises `ConfigError` before stripe 16."""
+    version = stripe_package().VERSION
+    if int(version.partition(".")[0]) < STRIPE_WITH_THIN_EVENTS:
+        raise ConfigError(
+            f"thin events need stripe {STRIPE_WITH_THIN_EVENTS} or newer, and {version} is "
+            "installed: pip install --upgrade stripe"
+        )
+    module = import_module("stripe.events._event_classes")
+    found: type = module.get_v2_event_notification_class(event_type)
+    return found
 
 
 def related_object(event_type: str, sampler: Sampler, *, id_: str | None) -> Json | None:

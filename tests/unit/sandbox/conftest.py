@@ -13,11 +13,13 @@ from hookloop.sandbox.catalogue import Catalogue
 from hookloop.sandbox.delivery import Delivery
 from hookloop.sandbox.memory import MemoryAccounts
 from hookloop.sandbox.store import Store
+from hookloop.shapes.endpoint import endpoints
 
 CATALOGUE = Catalogue(
     api_version="2026-10-28.endive",
     api_versions=frozenset({"2026-10-28.endive", "2020-08-27"}),
     event_types=frozenset({"customer.created", "customer.updated", "customer.deleted"}),
+    endpoints=endpoints(),
 )
 
 
@@ -37,9 +39,9 @@ class Answered:
 class Caller:
     """Calls the API at a time of the test's choosing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stub: bool = False) -> None:
         self.accounts = MemoryAccounts()
-        self.api = Api(self.accounts, CATALOGUE, Random(7))
+        self.api = Api(self.accounts, CATALOGUE, Random(7), stub=stub)
         self.now = 1_800_000_000.0
 
     def __call__(

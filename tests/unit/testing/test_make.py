@@ -8,9 +8,10 @@ import pytest
 import stripe
 
 from hookloop import ConfigError
+from hookloop.shapes.object_shape import Nested, Page, Reference, Several, shape_of
+from hookloop.shapes.package import object_class, snapshot_types
 from hookloop.testing import make, make_thin, sign
-from hookloop.testing.package import object_class, snapshot_types, thin_types
-from hookloop.testing.shape import Nested, Page, Reference, Several, shape_of
+from hookloop.testing.thin import thin_types
 
 SECRET = "whsec_test"
 AT = 1_800_000_000

@@ -19,16 +19,16 @@ from hookloop.sandbox.arguments import (
     Text,
     Unsimulated,
 )
+from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.difference import previous_attributes
 from hookloop.sandbox.errors import ApiError, invalid_parameter, no_such_object
-from hookloop.sandbox.expansion import Expander
+from hookloop.sandbox.expansion import Expander, Expanders
 from hookloop.sandbox.metadata import merged_metadata
-from hookloop.sandbox.operation import Operation
 from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, CreatedField, list_page
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
-__all__ = ["OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
+__all__ = ["EXPANDERS", "OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
 
 KIND = "customer"
 URL = "/v1/customers"
@@ -263,7 +263,7 @@ def _invoice_prefix(given: str) -> str:
 
 
 def _empty_list(part: str) -> Expander:
-    return lambda customer: {
+    return lambda _, customer: {
         "object": "list",
         "data": [],
         "has_more": False,
@@ -271,29 +271,19 @@ def _empty_list(part: str) -> Expander:
     }
 
 
-def _as_stored(name: str) -> Expander:
-    """Return an expander for a reference that stays null until its resource is simulated."""
-    return lambda item: item.get(name)
-
-
-EXPANDERS: Mapping[str, Expander] = {
-    "cash_balance": _as_stored("cash_balance"),
-    "default_source": _as_stored("default_source"),
-    "discount": _as_stored("discount"),
-    "invoice_credit_balance": lambda _: {},
-    "invoice_settings.default_payment_method": lambda customer: customer["invoice_settings"][
-        "default_payment_method"
-    ],
-    "sources": _empty_list("sources"),
-    "subscriptions": _empty_list("subscriptions"),
-    "tax": lambda _: {
+EXPANDERS: Expanders = {
+    (KIND, "cash_balance"): lambda _, customer: customer.get("cash_balance"),
+    (KIND, "discount"): lambda _, customer: customer.get("discount"),
+    (KIND, "invoice_credit_balance"): lambda *_: {},
+    (KIND, "sources"): _empty_list("sources"),
+    (KIND, "subscriptions"): _empty_list("subscriptions"),
+    (KIND, "tax"): lambda *_: {
         "automatic_tax": "unrecognized_location",
         "ip_address": None,
         "location": None,
         "provider": "stripe",
     },
-    "tax_ids": _empty_list("tax_ids"),
-    "test_clock": _as_stored("test_clock"),
+    (KIND, "tax_ids"): _empty_list("tax_ids"),
 }
 
 _ONE = f"{URL}/{{id}}"
@@ -306,9 +296,9 @@ LIST: Fields = {
 }
 
 OPERATIONS = (
-    Operation("POST", URL, CREATE_FIELDS, create, EXPANDERS),
-    Operation("GET", URL, LIST, list_, EXPANDERS),
-    Operation("GET", _ONE, {"expand": EXPAND_FIELD}, retrieve, EXPANDERS),
-    Operation("POST", _ONE, UPDATE_FIELDS, update, EXPANDERS),
-    Operation("DELETE", _ONE, {}, delete),
+    simulated("POST", URL, create, **CREATE_FIELDS),
+    simulated("GET", URL, list_, **LIST),
+    simulated("GET", _ONE, retrieve),
+    simulated("POST", _ONE, update, **UPDATE_FIELDS),
+    simulated("DELETE", _ONE, delete),
 )

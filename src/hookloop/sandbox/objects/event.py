@@ -9,10 +9,10 @@ from fnmatch import translate
 from re import compile as compile_pattern
 
 from hookloop.sandbox.arguments import Arguments, Boolean, Fields, ListOf, Text
+from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.delivery import pending_webhooks
 from hookloop.sandbox.errors import exclusive_parameters, no_such_object
-from hookloop.sandbox.operation import Operation
-from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, CreatedField, list_page
+from hookloop.sandbox.pagination import LIST_FIELDS, CreatedField, list_page
 from hookloop.sandbox.store import Json, Store
 from hookloop.sandbox.transaction import EVENT_KIND as KIND
 from hookloop.sandbox.transaction import Transaction
@@ -93,6 +93,6 @@ LIST: Fields = {
 }
 
 OPERATIONS = (
-    Operation("GET", URL, LIST, list_),
-    Operation("GET", f"{URL}/{{id}}", {"expand": EXPAND_FIELD}, retrieve),
+    simulated("GET", URL, list_, **LIST),
+    simulated("GET", f"{URL}/{{id}}", retrieve),
 )

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from hookloop.sandbox.arguments import Arguments, Boolean, Fields, ListOf, MetadataField, Text
+from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.delivery import ALL_EVENTS
 from hookloop.sandbox.errors import ApiError, invalid_parameter, no_such_object
 from hookloop.sandbox.metadata import merged_metadata
-from hookloop.sandbox.operation import Operation
 from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, list_page
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import ENDPOINT_KIND as KIND
@@ -173,9 +173,9 @@ def _url(given: str) -> str:
 _ONE = f"{URL}/{{id}}"
 
 OPERATIONS = (
-    Operation("POST", URL, CREATE_FIELDS, create),
-    Operation("GET", URL, LIST_FIELDS, list_),
-    Operation("GET", _ONE, {"expand": EXPAND_FIELD}, retrieve),
-    Operation("POST", _ONE, UPDATE_FIELDS, update),
-    Operation("DELETE", _ONE, {}, delete),
+    simulated("POST", URL, create, **CREATE_FIELDS),
+    simulated("GET", URL, list_, **LIST_FIELDS),
+    simulated("GET", _ONE, retrieve),
+    simulated("POST", _ONE, update, **UPDATE_FIELDS),
+    simulated("DELETE", _ONE, delete),
 )

@@ -2,8 +2,8 @@
 What the installed `stripe` package knows: event types, and the class of each one's object.
 
 Asking the package rather than a list of our own means that a newer one widens what can be
-made, and that a test never meets a field its own `stripe` does not have. It is imported
-when the first event is made, which takes a quarter of a second.
+made, and that nobody meets a field their own `stripe` does not have. It is imported when
+something is first asked for, which takes a quarter of a second.
 """
 
 import ast
@@ -15,23 +15,20 @@ from importlib import import_module
 from typing import Any, TypeAlias, get_args
 
 from hookloop.errors import ConfigError
-from hookloop.events.event_types import THIN_TYPES
 
 __all__ = [
     "class_named",
+    "class_of",
     "closest",
-    "notification_class",
+    "named_in",
     "object_class",
     "object_name",
     "snapshot_types",
     "stripe_package",
-    "thin_types",
 ]
 
 _Found: TypeAlias = type | tuple[str, str]
 """A class of the package, or the module and the name it is loaded by: from stripe 14 on."""
-
-STRIPE_WITH_THIN_EVENTS = 16  # the first release with a class for every thin event
 
 # The object is what the type says before its last dot, but for these (all of Stripe's types
 # were compared with the interfaces of its Node package).
@@ -57,7 +54,7 @@ def stripe_package() -> Any:
         import stripe
     except ImportError:
         raise ConfigError(
-            "realistic events are made from the classes of the stripe package, and it is not "
+            "the shapes of Stripe's objects come from the stripe package, and it is not "
             "installed: pip install stripe"
         ) from None
     return stripe
@@ -67,13 +64,6 @@ def stripe_package() -> Any:
 def snapshot_types() -> frozenset[str]:
     """Return every type of event that carries its object, 275 of them in stripe 16.1."""
     return frozenset(get_args(stripe_package().Event.__annotations__["type"]))
-
-
-@cache
-def thin_types() -> frozenset[str]:
-    """Return every type of event that only names its object: ``v1.*`` and ``v2.*``."""
-    # Our own list: the package names them from stripe 16 on, and has no public way to ask.
-    return frozenset(THIN_TYPES)
 
 
 def object_class(event_type: str) -> type:
@@ -90,26 +80,24 @@ def object_class(event_type: str) -> type:
     return _load(found)
 
 
-def notification_class(event_type: str) -> type:
-    """Return the class of the thin type *event_type*. Raises `ConfigError` before stripe 16."""
-    version = stripe_package().VERSION
-    if int(version.partition(".")[0]) < STRIPE_WITH_THIN_EVENTS:
-        raise ConfigError(
-            f"thin events need stripe {STRIPE_WITH_THIN_EVENTS} or newer, and {version} is "
-            "installed: pip install --upgrade stripe"
-        )
-    module = import_module("stripe.events._event_classes")
-    found: type = module.get_v2_event_notification_class(event_type)
-    return found
-
-
 def class_named(name: str, where: type) -> Any:
     """Return what the text of an annotation, *name*, stands for in the module of *where*."""
-    module = sys.modules[where.__module__]
+    return named_in(where.__module__, name)
+
+
+def named_in(module_name: str, name: str) -> Any:
+    """Return what *name* stands for in the loaded module *module_name*; None for nothing."""
+    module = sys.modules[module_name]
     if hasattr(module, name):
         return getattr(module, name)
-    source = _imports_for_types(where.__module__).get(name)
+    source = _imports_for_types(module_name).get(name)
     return None if source is None else _load(source)
+
+
+def class_of(name: str) -> type | None:
+    """Return the class of objects that call themselves *name*, such as ``invoice``."""
+    found = _object_classes().get(name)
+    return None if found is None else _load(found)
 
 
 def object_name(class_: Any) -> str | None:

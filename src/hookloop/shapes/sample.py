@@ -1,21 +1,10 @@
 """A sample of any object of Stripe's: every field its class declares, with a plausible value."""
 
-from random import Random
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from .plausible import (
-    FILLED_LISTS,
-    HAPPY_FLAGS,
-    USUALLY_SET,
-    is_amount,
-    is_time,
-    preferred_word,
-    small_number,
-    text_of,
-    time_offset,
-)
-from .sample_ids import sample_id
-from .shape import (
+from .object_shape import (
     Choice,
     Field,
     Flag,
@@ -30,12 +19,32 @@ from .shape import (
     Text,
     shape_of,
 )
+from .plausible import (
+    FILLED_LISTS,
+    HAPPY_FLAGS,
+    USUALLY_SET,
+    is_amount,
+    is_time,
+    preferred_word,
+    small_number,
+    text_of,
+    time_offset,
+)
+from .sample_ids import sample_id
 
-__all__ = ["Json", "Sampler"]
+__all__ = ["Json", "SampleRandom", "Sampler", "variants"]
 
 Json = dict[str, Any]
 
 FILLED_DEPTH_MAX = 4  # an invoice's line's price's tiers: below that, lists stay empty
+
+
+class SampleRandom(Protocol):
+    """What we need of `random.Random`."""
+
+    def choices(self, population: Sequence[str], *, k: int) -> list[str]: ...
+
+    def randint(self, a: int, b: int) -> int: ...
 
 
 class Sampler:
@@ -45,7 +54,7 @@ class Sampler:
     *at*: the Unix time everything in them goes by. *livemode*: what they say of themselves.
     """
 
-    def __init__(self, random: Random, *, at: int, livemode: bool) -> None:
+    def __init__(self, random: SampleRandom, *, at: int, livemode: bool) -> None:
         self._random = random
         self._at = at
         self._livemode = livemode
@@ -57,7 +66,8 @@ class Sampler:
     def object_of(self, class_: type, *, depth: int = 0) -> Json:
         """Return a sample of *class_*."""
         shape = shape_of(class_)
-        variant, absent = _variants(shape)
+        variant, absent = variants(shape)
+        absent = absent - {variant}
         return {
             name: self._field(field, name, shape, depth, is_wanted=name == variant)
             for name, field in shape.fields.items()
@@ -111,6 +121,8 @@ class Sampler:
             return new
         if name == "client_secret":
             return f"{self._reference(owner)}_secret_{self._serial}"
+        if is_time(name):  # v2 writes times as texts
+            return datetime.fromtimestamp(self._at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         if name in _ID_TEXTS:
             return self._reference(_ID_TEXTS[name])
         return text_of(name, self._serial)
@@ -159,8 +171,8 @@ def _is_usual(name: str, kind: Kind, depth: int) -> bool:
     return name in USUALLY_SET and is_small and not isinstance(kind, Several | Page)
 
 
-def _variants(shape: Shape) -> tuple[str | None, set[str]]:
-    """Return the field that ``type`` makes the object have, and those it makes it lack."""
+def variants(shape: Shape) -> tuple[str | None, set[str]]:
+    """Return the field that the likeliest ``type`` goes with, and all that go with a type."""
     absent = {"deleted"} if shape.is_resource else set()  # only what DELETE answers has it
     field = shape.fields.get("type")
     if field is None:
@@ -171,9 +183,9 @@ def _variants(shape: Shape) -> tuple[str | None, set[str]]:
         if other.is_optional and isinstance(other.kind, Nested)
     }
     if isinstance(field.kind, Choice):
-        variants = nested & set(field.kind.words)
+        possible = nested & set(field.kind.words)
         chosen = preferred_word(field.kind.words)
     else:
-        variants = nested if "card" in nested else set()
+        possible = nested if "card" in nested else set()
         chosen = "card"
-    return (chosen if chosen in variants else None), absent | (variants - {chosen})
+    return (chosen if chosen in possible else None), absent | possible

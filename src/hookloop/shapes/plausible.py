@@ -165,7 +165,7 @@ _TEXTS = {
     "code": "sample_code",
     "country": "US",
     "currency": "usd",
-    "description": "(created by hookloop.testing)",
+    "description": "(created by hookloop)",
     "display_name": "Jenny Rosen",
     "email": "jenny.rosen@example.com",
     "email_sent_to": "jenny.rosen@example.com",

@@ -2,7 +2,7 @@
 
 from hookloop.ids import RandomSource, new_id
 
-__all__ = ["sample_id"]
+__all__ = ["name_by_id", "sample_id"]
 
 _PREFIXES = {
     "account": "acct_",
@@ -125,3 +125,12 @@ def sample_id(name: str, random: RandomSource) -> str:
     if prefix is None:
         prefix = name.rpartition(".")[2].lower() + "_"
     return new_id(prefix, random)
+
+
+def name_by_id(id_: str) -> str | None:
+    """Return what an object with an id like *id_* calls itself; None where no prefix tells."""
+    prefix = id_[: id_.rfind("_") + 1]
+    return _NAMES.get(prefix)
+
+
+_NAMES = {prefix: name for name, prefix in reversed(_PREFIXES.items())}
