@@ -4,6 +4,7 @@ The one tree of hookloop's errors, ordered by who can put them right.
     HookloopError
     ├── ConfigError          a setting or a call of yours; also a ValueError
     ├── LocalError           our own code broke the contract of a pure machine: a bug
+    ├── StoreError           the disk or database of a ledger cannot do it now
     └── RemoteError          the other side sent something we do not accept
         ├── SignatureError   a webhook that is not signed as it should be
         ├── ProtocolError    bytes on a tunnel session that break its SPEC.md
@@ -24,6 +25,7 @@ __all__ = [
     "RefusedError",
     "RemoteError",
     "SignatureError",
+    "StoreError",
 ]
 
 
@@ -37,6 +39,15 @@ class ConfigError(HookloopError, ValueError):
 
 class LocalError(HookloopError):
     """This process asked a machine for a move its state does not allow: a bug of ours."""
+
+
+class StoreError(HookloopError):
+    """
+    The disk or the database that keeps a ledger cannot do it now.
+
+    Nothing is acknowledged. It may have been written all the same: whoever tries again uses the
+    same key.
+    """
 
 
 class RemoteError(HookloopError):
