@@ -8,7 +8,15 @@ duplicates stay apart: signatures and debugging both depend on it.
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["CaptureSink", "Exchange", "Headers", "RequestHead", "ResponseHead", "discard"]
+__all__ = [
+    "CaptureSink",
+    "Exchange",
+    "Headers",
+    "Objection",
+    "RequestHead",
+    "ResponseHead",
+    "discard",
+]
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -45,6 +53,20 @@ class ResponseHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a hop answered a request itself and did not pass it on."""
+
+    status: int
+    """What the caller was answered: 401, 403, 413 ..."""
+    code: str
+    """A fixed word, fit for a filter: ``ip_refused``."""
+    message: str
+    """A sentence for the caller; it gives nothing away."""
+    reasons: tuple[str, ...] = ()
+    """For the tunnel's owner alone: what is wrong with the request, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A finished exchange as one hop saw it; times are monotonic seconds of that process."""
 
@@ -66,6 +88,8 @@ class Exchange:
     ended: float
     failure: str | None
     """Why the exchange was cut short, in a few words; None where it ran to its end."""
+    objection: Objection | None = None
+    """Why the hop answered in place of the upstream; None where it passed the request on."""
 
     @property
     def duration(self) -> float:

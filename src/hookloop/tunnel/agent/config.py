@@ -1,45 +1,16 @@
 """The agent's settings."""
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
 
+from .address import Upstream, parse_upstream
+from .policy import Policy
+
 __all__ = ["PROTOCOLS", "AgentConfig", "TunnelConfig", "Upstream", "parse_upstream"]
 
 PROTOCOLS = ("http", "tcp", "tls")
-PORT_MAX = 65535
-_HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """The local service."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-
-def parse_upstream(text: str) -> Upstream:
-    """
-    Read ``3000``, ``host:3000`` or ``http://host:3000``.
-
-    Raises `ConfigError` for anything else.
-    """
-    rest = text.removeprefix("http://").rstrip("/")
-    if rest.isdecimal() and rest.isascii():
-        rest = f"localhost:{rest}"
-    match = _HOST_PORT.fullmatch(rest)
-    if match is None or not 0 < int(match["port"]) <= PORT_MAX:
-        raise ConfigError(
-            f"{text!r} is not a local service: give its port, as in 3000, or host:port"
-        )
-    return Upstream(match["host"].strip("[]"), int(match["port"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +28,8 @@ class TunnelConfig:
     """How long the upstream may take to accept a connection; as ngrok."""
     response_seconds: float = 300.0
     """How long the upstream may take to begin its answer: time for a breakpoint."""
+    policy: Policy = field(default_factory=Policy)
+    """What passes, and what changes on the way; of http tunnels alone."""
 
     def __post_init__(self) -> None:
         if not self.label:

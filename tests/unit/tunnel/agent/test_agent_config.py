@@ -4,43 +4,10 @@ import pytest
 
 from hookloop.errors import ConfigError
 from hookloop.tunnel.agent import AgentConfig, TunnelConfig
-from hookloop.tunnel.agent.config import Upstream, parse_upstream
+from hookloop.tunnel.agent.address import Upstream
 
 LOCAL = Upstream("localhost", 3000)
 TUNNEL = TunnelConfig(LOCAL)
-
-
-@pytest.mark.parametrize(
-    ("text", "upstream"),
-    [
-        ("3000", LOCAL),
-        ("localhost:3000", LOCAL),
-        ("http://localhost:3000", LOCAL),
-        ("http://localhost:3000/", LOCAL),
-        ("http://3000", LOCAL),
-        ("127.0.0.1:1", Upstream("127.0.0.1", 1)),
-        ("[::1]:65535", Upstream("::1", 65535)),
-    ],
-)
-def test_a_local_service_is_a_port_or_a_host_and_port(text, upstream):
-    """However it was copied."""
-    assert parse_upstream(text) == upstream
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "0", "65536", "x", "x:", ":80", "https://x:80", "http://x:80/a", "a b:80", "²", "x:99999"],
-)
-def test_anything_else_is_refused_with_an_example(text):
-    """The message repeats what was given."""
-    with pytest.raises(ConfigError, match="3000"):
-        parse_upstream(text)
-
-
-def test_an_upstream_shows_itself_as_a_url():
-    """As callers see it in a 502."""
-    assert str(LOCAL) == "http://localhost:3000"
-    assert str(Upstream("::1", 80)) == "http://[::1]:80"
 
 
 @pytest.mark.parametrize(
