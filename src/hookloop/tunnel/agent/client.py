@@ -224,7 +224,9 @@ class Agent:
         self._is_disturbed = False
         try:
             async with asyncio.timeout(None) as self._patience:
-                opened = await dial(config.relay_url, config.token, timeout=config.connect_seconds)
+                opened = await dial(
+                    config.relay_url, config.token, timeout=config.connect_seconds, via=config.via
+                )
         except RefusedError:
             raise
         except NotNowError as error:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
+from hookloop.tunnel.wire.handshake import Carriage
 
 from .address import Upstream, parse_upstream
 from .policy import Policy
@@ -52,6 +53,8 @@ class AgentConfig:
     """Those it starts with; more may be added while it runs."""
     connect_seconds: float = 10.0
     """How long the relay may take to accept a session; as ngrok."""
+    via: Carriage | None = None
+    """How its frames travel; None for the first way that passes."""
 
     def __post_init__(self) -> None:
         if not _is_relay_url(self.relay_url):

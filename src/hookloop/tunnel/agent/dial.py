@@ -1,7 +1,9 @@
 """Opens a session: connects to the relay and asks for the upgrade. SPEC.md section 1."""
 
 import asyncio
+import base64
 import json
+import secrets
 import ssl
 from dataclasses import dataclass
 from typing import cast
@@ -12,11 +14,16 @@ import httptools
 from hookloop.errors import RefusedError, RemoteError
 from hookloop.exchange import ResponseHead
 from hookloop.tunnel.wire import handshake
+from hookloop.tunnel.wire.handshake import SESSION_PATH, Carriage
 
-__all__ = ["NotNowError", "Opened", "dial"]
+__all__ = ["NoRelayError", "NotNowError", "Opened", "dial"]
 
 ANSWER_BYTES_MAX = 64 * 1024  # of a relay that does not answer as a relay
 RETRY_SECONDS_MAX = 60.0  # what a relay may ask us to wait
+
+
+class NoRelayError(RemoteError):
+    """What answers is no relay, or does not hear of our Upgrade: a proxy stands before it."""
 
 
 class NotNowError(RemoteError):
@@ -34,36 +41,59 @@ class Opened:
     transport: asyncio.Transport
     rest: bytes
     """Frames that came with the answer."""
+    via: Carriage
 
 
-async def dial(relay_url: str, token: str, *, timeout: float) -> Opened:  # noqa: ASYNC109  # one wait, not a scope
+async def dial(
+    relay_url: str,
+    token: str,
+    *,
+    timeout: float,  # noqa: ASYNC109  # one wait, not a scope
+    via: Carriage | None = None,
+    path: bytes = SESSION_PATH,
+) -> Opened:
     """
-    Return an upgraded connection.
+    Return an upgraded connection: by the carriage *via*, or, for None, by the one that passes.
 
     Raises `RefusedError` when the relay says no for good, `NotNowError` when it says when
     to ask again, any other `RemoteError` when what answers is no relay or not ready, and
     `OSError` or `TimeoutError` when there is no answer.
     """
+    async with asyncio.timeout(timeout):
+        if via is not None:
+            return await _dial(relay_url, token, via, path)
+        try:
+            return await _dial(relay_url, token, Carriage.UPGRADE, path)
+        except NoRelayError:
+            return await _dial(relay_url, token, Carriage.WEBSOCKET, path)
+
+
+async def _dial(relay_url: str, token: str, via: Carriage, path: bytes) -> Opened:
     parts = urlsplit(relay_url)
     is_tls = parts.scheme == "https"
     host = parts.hostname or ""
     authority = parts.netloc.rpartition("@")[2]
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(timeout):
-        transport, protocol = await loop.create_connection(
-            lambda: _Handshake(loop),
-            _address(host),
-            parts.port or (443 if is_tls else 80),
-            ssl=ssl.create_default_context() if is_tls else None,
-            server_hostname=host if is_tls else None,
-        )
-        try:
-            transport.write(handshake.session_request(authority, token))
-            rest = await protocol.done
-        except BaseException:
-            transport.abort()
-            raise
-    return Opened(transport, rest)
+    key = base64.b64encode(secrets.token_bytes(16)) if via is Carriage.WEBSOCKET else b""
+    transport, protocol = await loop.create_connection(
+        lambda: _Handshake(loop, key),
+        _address(host),
+        parts.port or (443 if is_tls else 80),
+        ssl=ssl.create_default_context() if is_tls else None,
+        server_hostname=host if is_tls else None,
+    )
+    try:
+        transport.write(handshake.session_request(authority, token, path=path, websocket_key=key))
+        rest = await protocol.done
+    except BaseException:
+        transport.abort()
+        raise
+    if via is Carriage.WEBSOCKET:
+        from hookloop.tunnel.websocket import Side, WebSocketTransport
+
+        wrapped = WebSocketTransport(transport, Side.CLIENT)
+        return Opened(wrapped, wrapped.unwrap(rest), via)
+    return Opened(transport, rest, via)
 
 
 def _address(host: str) -> str:
@@ -74,7 +104,8 @@ def _address(host: str) -> str:
 class _Handshake(asyncio.Protocol):
     """Reads the one HTTP response of the upgrade."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, websocket_key: bytes) -> None:
+        self._websocket_key = websocket_key
         self.done: asyncio.Future[bytes] = loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -92,12 +123,12 @@ class _Handshake(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._fail(RemoteError("what answers there does not speak HTTP: is it a relay?"))
+            self._fail(NoRelayError("what answers there does not speak HTTP: is it a relay?"))
         if self._received > ANSWER_BYTES_MAX:
-            self._fail(RemoteError("what answers there is not a hookloop relay"))
+            self._fail(NoRelayError("what answers there is not a hookloop relay"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(exc or RemoteError("the relay closed the connection before answering"))
+        self._fail(exc or NoRelayError("the relay closed the connection before answering"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
@@ -113,8 +144,8 @@ class _Handshake(asyncio.Protocol):
 
     def _upgraded(self, rest: bytes) -> None:
         head = ResponseHead(101, b"", tuple(self._headers))
-        if not handshake.accepts_version(head):
-            self._fail(RemoteError("what answers there upgrades to something else than hookloop/1"))
+        if not handshake.grants(head, websocket_key=self._websocket_key):
+            self._fail(NoRelayError("what answers there upgrades to something else than a session"))
         elif not self.done.done():
             # Whoever awaits `done` takes the connection over in a later loop turn.
             if self._transport is not None:
@@ -131,7 +162,9 @@ def _refusal(head: ResponseHead, body: bytes) -> RemoteError:
         error = json.loads(body)["error"]
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
-        return RemoteError(f"what answers there is not a hookloop relay: HTTP {head.status}")
+        return NoRelayError(f"what answers there is not a hookloop relay: HTTP {head.status}")
+    if code == "upgrade_lost":
+        return NoRelayError(message)
     # Of a relay's own answers these are final. Any other, as a 502 of a proxy before it, passes.
     if head.status in {400, 401, 404, 426, 501}:
         return RefusedError(code, message)

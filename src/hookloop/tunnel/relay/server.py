@@ -16,6 +16,7 @@ from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
 from hookloop.ids import RandomSource, new_id
 from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire import handshake
+from hookloop.tunnel.wire.handshake import Carriage
 from hookloop.tunnel.wire.messages import Hello
 from hookloop.version import __version__
 
@@ -195,7 +196,7 @@ class Relay:
         self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
     ) -> Refusal | None:
         is_tunnel = self._landlord.namespace.domain_of(admitted.host) is not None
-        if is_tunnel or not handshake.is_session_request(upgrade):
+        if is_tunnel or handshake.carriage_of(upgrade) is None:
             return Refusal(501, "upgrade_refused", "this relay carries no upgraded protocols yet")
         if not handshake.accepts_version(upgrade):
             version = handshake.VERSION.decode()
@@ -206,7 +207,12 @@ class Relay:
         token = self._gate.check(handshake.bearer_token(upgrade))
         if isinstance(token, Refusal):
             return token
-        transport.write(handshake.switching_protocols())
+        transport.write(handshake.switching_protocols(upgrade))
+        if handshake.carriage_of(upgrade) is Carriage.WEBSOCKET:
+            from hookloop.tunnel.websocket import Side, WebSocketTransport
+
+            wrapped = WebSocketTransport(transport, Side.SERVER)
+            transport, rest = wrapped, wrapped.unwrap(rest)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         link = Link(
             self._hello(),
@@ -252,6 +258,10 @@ class Relay:
         )
 
     def _own_page(self, head: RequestHead) -> Page | Refusal:
+        if head.target == handshake.SESSION_PATH:
+            version = handshake.VERSION.decode()
+            message = "the Upgrade did not come through: a proxy before this relay took it away"
+            return Refusal(426, "upgrade_lost", message, upgrade=version)
         if head.target.partition(b"?")[0] != b"/":
             return Refusal(
                 404,
