@@ -1,6 +1,7 @@
 """Sessions inside WebSocket messages, for the proxies that pass nothing else."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import uvloop

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hookloop.tunnel.wire.handshake import Carriage
+
 from .announcer import Announcer
 from .runner import run
 
@@ -38,21 +40,33 @@ def http(
     name: Annotated[
         str | None, typer.Option(help="The tunnel's name: NAME.tun.example.com.")
     ] = None,
+    via: Annotated[
+        Carriage | None,
+        typer.Option(
+            help="How to reach the relay: its own upgrade, or WebSocket for proxies that pass "
+            "nothing else. Without it, the one that passes."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Give a local service a public URL, and show each request that comes in."""
-    run(_http(upstream, relay, token, name, Announcer(as_json=json)))
+    run(_http(upstream, relay, token, name, via, Announcer(as_json=json)))
 
 
 async def _http(
-    upstream: str, relay: str | None, token: str, name: str | None, announcer: Announcer
+    upstream: str,
+    relay: str | None,
+    token: str,
+    name: str | None,
+    via: Carriage | None,
+    announcer: Announcer,
 ) -> None:
     from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
     from hookloop.tunnel.agent.config import parse_upstream
 
     target = parse_upstream(upstream)
     async with _relay_or_own(relay, token) as (relay_url, relay_token, is_local):
-        config = AgentConfig(relay_url, relay_token, (TunnelConfig(target, name),))
+        config = AgentConfig(relay_url, relay_token, (TunnelConfig(target, name),), via=via)
         watcher = _Watcher(announcer, str(target))
         async with running_agent(config, sink=watcher, observer=watcher):
             if is_local:
