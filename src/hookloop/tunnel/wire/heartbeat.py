@@ -13,6 +13,8 @@ class Heartbeat:
     def __init__(self, now: float) -> None:
         self._heard = now
         self._asked: float | None = None
+        self._look_at = now
+        """Once asked: when to look whether all was quiet again after the answer."""
         self._probe_until: float | None = None
 
     def heard(self, now: float) -> None:
@@ -30,14 +32,18 @@ class Heartbeat:
 
     def next_deadline(self) -> float:
         """When to call `is_ping_due` and `silence` again."""
-        wait = PING_AFTER_SECONDS if self._asked is None else SILENCE_SECONDS_MAX
-        regular = self._heard + wait
+        regular = self._heard + PING_AFTER_SECONDS
+        if self._asked is not None:
+            # A timer for the end of our patience alone would sleep through the next question,
+            # once the answer has come: it was set before.
+            regular = min(self._look_at, self._heard + SILENCE_SECONDS_MAX)
         probed = self._probed_until()
         return regular if probed is None else min(regular, probed)
 
     def is_ping_due(self, now: float) -> bool:
         """Say whether to send PING now; says so once per silence."""
         # The very sum of `next_deadline`: rounding must not make a timer fire for nothing.
+        self._look_at = now + PING_AFTER_SECONDS
         if self._asked is not None or now < self._heard + PING_AFTER_SECONDS:
             return False
         self._asked = now

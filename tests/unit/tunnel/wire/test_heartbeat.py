@@ -1,5 +1,7 @@
 """When to ask, and when to give up."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,12 +44,34 @@ def test_an_answer_starts_the_wait_again():
     assert heartbeat.is_ping_due(121.0)
 
 
-def test_after_the_question_the_deadline_is_the_end():
-    """The next thing that can happen is giving up."""
+def test_after_the_question_it_looks_again_and_then_comes_the_end():
+    """First whether the answer was followed by another silence."""
     heartbeat = Heartbeat(100.0)
     heartbeat.is_ping_due(110.0)
 
+    assert heartbeat.next_deadline() == 120.0
+    assert not heartbeat.is_ping_due(120.0)
     assert heartbeat.next_deadline() == 125.0
+
+
+def test_a_timer_set_before_the_answer_does_not_sleep_through_the_next_question():
+    """
+    Found behind a proxy that cuts what is idle for 12 s.
+
+    A shell sets its timer once, and again when it fires: the answer comes in between.
+    """
+    heartbeat, asked = Heartbeat(0.0), []
+
+    timer = heartbeat.next_deadline()
+    while timer < 60:
+        now, is_asked = timer, heartbeat.is_ping_due(timer)
+        timer = heartbeat.next_deadline()
+        if is_asked:
+            asked.append(now)
+            heartbeat.heard(now + 0.125)
+
+    assert all(later - earlier <= 10.125 for earlier, later in pairwise([0.0, *asked]))
+    assert len(asked) >= 5
 
 
 def test_too_long_a_silence_is_reported_with_its_length():
@@ -65,6 +89,7 @@ def test_a_timer_never_fires_for_nothing(heard):
 
     assert heartbeat.next_deadline() == heard + PING_AFTER_SECONDS
     assert heartbeat.is_ping_due(heartbeat.next_deadline())
+    assert not heartbeat.is_ping_due(heartbeat.next_deadline())
     assert heartbeat.next_deadline() == heard + SILENCE_SECONDS_MAX
     assert heartbeat.silence(heartbeat.next_deadline()) is not None
 

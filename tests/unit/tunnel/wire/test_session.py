@@ -954,9 +954,10 @@ def test_a_side_that_stays_silent_is_given_up():
     early = pair.relay.handle_timeout(pair.now + 9)
     asked = pair.relay.handle_timeout(pair.now + 10)
     again = pair.relay.handle_timeout(pair.now + 11)
+    still = pair.relay.handle_timeout(pair.relay.next_deadline())
     gone = pair.relay.handle_timeout(pair.relay.next_deadline())
 
-    assert [early, asked, again] == [[], [], []]
+    assert [early, asked, again, still] == [[], [], [], []]
     assert [frame.type for frame in frames_of(pair.relay)] == [FrameType.PING]
     assert gone == [PeerSilent(25.0)]
 
