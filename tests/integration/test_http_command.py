@@ -49,7 +49,9 @@ def test_the_same_command_again_has_the_same_url(ending: signal.Signals):
                 assert http.stdout is not None
                 urls.append(json.loads(http.stdout.readline())["value"])
                 ended_by(ending, http)
-        ended_by(signal.SIGINT, relay)
+        relay.send_signal(signal.SIGINT)
+        relay.communicate(timeout=SECONDS_MAX)
 
+    assert relay.returncode == 0
     assert urls[0].startswith("http://shop.tun.localhost:")
     assert urls[0] == urls[1]

@@ -44,5 +44,5 @@ def hookloop(
 app.command()(demo)
 app.add_typer(doctor, name="doctor")
 app.command()(http)
-app.command()(relay)
+app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")

@@ -1,29 +1,54 @@
 """`hookloop relay`: the public side of the tunnel."""
 
 import asyncio
+from pathlib import Path
 from random import SystemRandom
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hookloop.errors import ConfigError
+
 from .announcer import Announcer
-from .runner import run
+from .relay_token import token as token_commands
+from .runner import reporting_errors, run
+
+if TYPE_CHECKING:
+    from hookloop.tunnel.relay import RelayConfig
 
 __all__ = ["relay"]
 
+DEFAULT_DOMAIN = "tun.localhost"
 DEFAULT_PORT = 4400  # unassigned at IANA, and near the inspector's 4040
 
+relay = typer.Typer(help="Run a relay: callers and agents meet on its one port.")
+relay.add_typer(token_commands, name="token")
 
-def relay(
+
+@relay.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with any of the settings; the options here override it."),
+    ] = None,
     domain: Annotated[
-        str, typer.Option(help="Tunnels are names below it: shop.tun.example.com.")
-    ] = "tun.localhost",
+        list[str] | None,
+        typer.Option(
+            help="Tunnels are names below it: shop.tun.example.com. May be given several times. "
+            f"[default: {DEFAULT_DOMAIN}]"
+        ),
+    ] = None,
     port: Annotated[
-        int, typer.Option(help="Where callers and agents connect; 0 for any free port.")
-    ] = DEFAULT_PORT,
+        int | None,
+        typer.Option(
+            help=f"Where callers and agents connect; 0 for any free port. [default: {DEFAULT_PORT}]"
+        ),
+    ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; 0.0.0.0 for all of them.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(help="The address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]"),
+    ] = None,
     token: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,41 +56,113 @@ def relay(
             help="What agents must show; may be given several times. Made anew if there is none.",
         ),
     ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HOOKLOOP_TOKENS_FILE",
+            help="A file of hashed tokens, made by `hookloop relay token create`.",
+        ),
+    ] = None,
     public_url: Annotated[
         str | None,
         typer.Option(help="How callers reach it behind a TLS proxy: https://tun.example.com."),
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="A proxy before the relay, whose X-Forwarded-* are believed; may be given "
+            "several times.",
+        ),
+    ] = None,
+    proxy_protocol: Annotated[
+        bool | None,
+        typer.Option("--proxy-protocol", help="Trusted proxies begin each connection with PROXY."),
+    ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where metrics, liveness and readiness are, if anywhere."
+        ),
+    ] = None,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long exchanges may go on after SIGTERM. [default: 25]"),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="text, logfmt or json. [default: text]")
+    ] = None,
+    access_log: Annotated[
+        bool | None, typer.Option("--access-log", help="A log line for each exchange.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a relay: callers and agents meet on its one port."""
-    run(_relay(domain, port, host, token or [], public_url, Announcer(as_json=json)))
+    if context.invoked_subcommand is not None:
+        return
+    given: dict[str, Any] = {
+        "port": port,
+        "host": host,
+        "tokens": tuple(token) if token else None,
+        "tokens_file": tokens,
+        "public_url": public_url,
+        "proxy_protocol": proxy_protocol,
+        "drain_seconds": drain_seconds,
+        "log_format": log_format,
+        "access_log": access_log,
+    }
+    if domain:
+        given |= {"domain": domain[0], "more_domains": tuple(domain[1:])}
+    with reporting_errors():
+        if admin is not None:
+            given |= _admin_address(admin)
+        settings, made = _settings(config, given, trusted_proxy or [])
+    from .relay_log import relay_log
+
+    with relay_log(settings.log_format, settings.log_level):
+        run(_relay(settings, made, Announcer(as_json=json)))
 
 
-async def _relay(
-    domain: str,
-    port: int,
-    host: str,
-    tokens: list[str],
-    public_url: str | None,
-    announcer: Announcer,
-) -> None:
-    from hookloop.tunnel.relay import RelayConfig, running_relay
+def _settings(
+    path: Path | None, given: dict[str, Any], proxies: list[str]
+) -> "tuple[RelayConfig, str | None]":
+    """Return the settings, and the token that was made since there is none."""
+    from hookloop.tunnel.relay import RelayConfig
+    from hookloop.tunnel.relay.config import parse_network
+    from hookloop.tunnel.relay.config_file import read_config_file
     from hookloop.tunnel.relay.tokens import new_token
 
-    is_made_here = not tokens
-    if is_made_here:
-        tokens = [new_token(SystemRandom())]
-    config = RelayConfig(
-        domain=domain, tokens=tuple(tokens), host=host, port=port, public_url=public_url
-    )
+    settings: dict[str, Any] = {"domain": DEFAULT_DOMAIN, "port": DEFAULT_PORT}
+    settings |= read_config_file(path) if path else {}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if proxies:
+        settings["trusted_proxies"] = tuple(map(parse_network, proxies))
+    made = None
+    if not settings.get("tokens") and not settings.get("tokens_file"):
+        made = new_token(SystemRandom())
+        settings["tokens"] = (made,)
+    return RelayConfig(**settings), made
+
+
+def _admin_address(text: str) -> dict[str, Any]:
+    host, colon, port = text.rpartition(":")
+    if not port.isdecimal() or not port.isascii() or (colon and not host):
+        raise ConfigError(f"{text!r} is no address for --admin: give HOST:PORT or a port")
+    return {"admin_host": host.strip("[]") or "127.0.0.1", "admin_port": int(port)}
+
+
+async def _relay(config: "RelayConfig", made: str | None, announcer: Announcer) -> None:
+    from hookloop.tunnel.relay import running_relay
+
     async with running_relay(config) as running:
         announcer.fact("relay", running.url)
         announcer.fact("tunnels", running.tunnel_url("NAME"))
-        if is_made_here:
-            announcer.fact("token", tokens[0], "(for this run; keep one in HOOKLOOP_TOKEN)")
-        shown = tokens[0] if is_made_here else "TOKEN"
+        if running.admin_url:
+            announcer.fact("admin", running.admin_url)
+        if made:
+            announcer.fact("token", made, "(for this run; keep one in HOOKLOOP_TOKEN)")
         announcer.note(
-            f"\nNext, beside your app:  hookloop http 3000 --relay {public_url or running.url} "
-            f"--token {shown}\nCtrl+C ends it."
+            f"\nNext, beside your app:  hookloop http 3000 --relay "
+            f"{config.public_url or running.url} --token {made or 'TOKEN'}\nCtrl+C ends it."
         )
         await asyncio.Event().wait()

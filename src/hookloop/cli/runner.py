@@ -1,16 +1,18 @@
 """Runs a command's coroutine until it ends, Ctrl+C, or SIGTERM."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 
 from hookloop.errors import ConfigError, HookloopError
 
-__all__ = ["run"]
+__all__ = ["reporting_errors", "run"]
 
 INTERRUPTED = 130  # what shells give a program that a second, impatient Ctrl+C ended
 
@@ -24,15 +26,23 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
     A hookloop error ends the command with one sentence instead of a traceback:
     code 2 where the user's settings are at fault, 1 otherwise.
     """
+    with reporting_errors():
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                code = runner.run(_until_told(main))
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+    raise typer.Exit(code or 0)
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """End the command with a sentence where the block raises an error of ours."""
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            code = runner.run(_until_told(main))
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+        yield
     except HookloopError as error:
         typer.echo(f"hookloop: {error}", err=True)
-        code = 2 if isinstance(error, ConfigError) else 1
-    raise typer.Exit(code or 0)
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
 
 
 async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
@@ -41,7 +51,7 @@ async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
     assert task is not None  # noqa: S101  # a coroutine that runs has one
     if sys.platform != "win32":
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.add_signal_handler(signal.SIGTERM, _end, task)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
             loop.add_signal_handler(signal.SIGHUP, task.cancel)
     try:
@@ -51,6 +61,14 @@ async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
             task.uncancel()
             return 0
         raise
+
+
+def _end(task: "asyncio.Task[Any]") -> None:
+    """End the command; the second time at once, whatever it is waiting for."""
+    if task.cancelling():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    task.cancel()
 
 
 def _loop_factory() -> Any:

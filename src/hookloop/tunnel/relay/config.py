@@ -9,10 +9,14 @@ from hookloop.errors import ConfigError
 
 from .limits import RelayLimits
 
-__all__ = ["PORT_MAX", "RelayConfig", "parse_network"]
+__all__ = ["LOG_FORMATS", "LOG_LEVELS", "PORT_MAX", "RelayConfig", "parse_network"]
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}", re.ASCII)
+_PUBLIC_URL = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 PORT_MAX = 65535
+WORKERS_MAX = 64  # each pair of them has a connection
+LOG_FORMATS = ("text", "logfmt", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,32 @@ class RelayConfig:
     """The address of the admin listener, which the public should not reach."""
     admin_port: int | None = None
     """Where metrics, liveness and readiness are; 0 for any free port, None for no such listener."""
+    workers: int = 1
+    """Processes that share the port, for a machine with several cores."""
+    log_format: str = "text"
+    """Of the log on standard error: ``text``, ``logfmt`` or ``json``."""
+    log_level: str = "info"
+    """The least that is logged: ``debug``, ``info``, ``warning`` or ``error``."""
+    access_log: bool = False
+    """A line for each exchange, when it has ended."""
     limits: RelayLimits = field(default_factory=RelayLimits)
     """What callers and agents may take."""
 
     def __post_init__(self) -> None:
+        self._check_domains()
+        self._check_numbers()
+        for name, known in (("log_format", LOG_FORMATS), ("log_level", LOG_LEVELS)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: use {', '.join(known)}")
+        if not self.tokens and self.tokens_file is None:
+            raise ConfigError("a relay needs at least one token, or anybody could bind its names")
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ConfigError(
+                "the PROXY protocol is believed of trusted proxies only: name yours with "
+                "--trusted-proxy, such as 10.0.0.0/8"
+            )
+
+    def _check_domains(self) -> None:
         for domain in self.domains:
             if not _DOMAIN.fullmatch(domain):
                 raise ConfigError(
@@ -70,25 +96,20 @@ class RelayConfig:
                 )
         if len(set(self.domains)) < len(self.domains):
             raise ConfigError("a domain is given twice")
-        for port in (self.port, self.admin_port or 0):
-            if not 0 <= port <= PORT_MAX:
-                raise ConfigError(f"{port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
-        if self.public_url is not None and not re.fullmatch(
-            r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?", self.public_url
-        ):
+        if self.public_url is not None and not _PUBLIC_URL.fullmatch(self.public_url):
             raise ConfigError(
                 f"{self.public_url!r} is not a public URL: give scheme and host, and no path"
             )
+
+    def _check_numbers(self) -> None:
+        for port in (self.port, self.admin_port or 0):
+            if not 0 <= port <= PORT_MAX:
+                raise ConfigError(f"{port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
         for name in ("drain_seconds", "unready_seconds", "hold_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
-        if not self.tokens and self.tokens_file is None:
-            raise ConfigError("a relay needs at least one token, or anybody could bind its names")
-        if self.proxy_protocol and not self.trusted_proxies:
-            raise ConfigError(
-                "the PROXY protocol is believed of trusted proxies only: name yours with "
-                "--trusted-proxy, such as 10.0.0.0/8"
-            )
+        if not 1 <= self.workers <= WORKERS_MAX:
+            raise ConfigError(f"workers is {self.workers}: use 1 to {WORKERS_MAX}")
 
     @property
     def head_seconds(self) -> float:

@@ -10,6 +10,7 @@ from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire.messages import Bind
 
 from .config import RelayConfig
+from .counts import Counts
 from .names import Namespace
 from .registry import Found, Granted, NotGranted, Owner, Registry
 from .tokens import Token, Tokens
@@ -45,6 +46,7 @@ class LocalLandlord:
         tokens: Callable[[], Tokens],
         tunnel_url: Callable[[str], str],
         *,
+        counts: Counts,
         clock: Clock,
         random: RandomSource,
     ) -> None:
@@ -53,6 +55,7 @@ class LocalLandlord:
         self._limits = config.limits
         self._tokens = tokens
         self._tunnel_url = tunnel_url
+        self._counts = counts
         self._clock = clock
         self._random = random
         self._registry: Registry[Link] = Registry(
@@ -78,6 +81,7 @@ class LocalLandlord:
     def bind(self, link: "Link", bind: Bind) -> None:
         answer = self._bind(link, bind)
         if isinstance(answer, NotGranted):
+            self._counts.names_refused[answer.code] += 1
             link.refuse(bind, answer.code, answer.message)
             return
         link.grant(bind, answer.place.name, self._tunnel_url(answer.place.host))

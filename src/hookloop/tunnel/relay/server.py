@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
@@ -20,13 +21,18 @@ from hookloop.tunnel.wire.handshake import Carriage
 from hookloop.tunnel.wire.messages import Hello
 from hookloop.version import __version__
 
+from .admin import Admin
 from .config import RelayConfig
+from .counts import Counts
 from .downstream import Downstream, Page, Route
 from .gate import Gate
 from .http_head import Admitted
 from .landlord import LocalLandlord
 from .link import Link
 from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from .metrics import Gauges
 
 __all__ = ["Relay", "RelayStatistics", "running_relay"]
 
@@ -68,11 +74,13 @@ class Relay:
         self.scheme = (config.public_url or "http").partition(":")[0]
         self._random = random or SystemRandom()
         self._id = new_id("rly_", self._random)
+        self.counts = Counts()
         self._gate = Gate(config, self.clock)
         self._landlord = LocalLandlord(
             config,
             lambda: self._gate.tokens,
             self.host_url,
+            counts=self.counts,
             clock=self.clock,
             random=self._random,
         )
@@ -81,17 +89,44 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._all_gone = asyncio.Event()
         self._is_draining = False
+        self._admin: Admin | None = None
 
     async def start(self) -> None:
-        """Raises `ConfigError` if the address cannot be had."""
+        """Raises `ConfigError` if an address cannot be had."""
+        await self._start_admin()
         host, port = self.config.host, self.config.port
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 self._new_downstream, host, port, backlog=BACKLOG
             )
         except OSError as error:
+            await self._stop_admin()
             raise ConfigError(_cannot_listen(host, port, error)) from error
         self._gate.watch()
+
+    async def _start_admin(self) -> None:
+        if self.config.admin_port is None:
+            return
+        from .metrics import CONTENT_TYPE, Metrics  # who has no such listener need not load them
+
+        metrics = Metrics(lambda: (self._gauges(), self.counts))
+        admin = Admin(
+            self.config,
+            self.clock,
+            why_not_ready=self.why_not_ready,
+            metrics=lambda: (CONTENT_TYPE, metrics.render()),
+        )
+        host, port = self.config.admin_host, self.config.admin_port
+        try:
+            await admin.start(host, port)
+        except OSError as error:
+            raise ConfigError(_cannot_listen(host, port, error, option="--admin")) from error
+        self._admin = admin
+
+    async def _stop_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+            self._admin = None
 
     async def stop(self) -> None:
         """
@@ -106,11 +141,13 @@ class Relay:
             await asyncio.sleep(self.config.unready_seconds)
             await self._drain(self._server)
         finally:
+            self._server.close()
             self._gate.close()
             self._cut_all()
         await self._all_gone.wait()  # told within a loop turn or two
         await self._server.wait_closed()
         self._server = None
+        await self._stop_admin()
 
     async def _drain(self, server: asyncio.Server) -> None:
         server.close()
@@ -138,6 +175,24 @@ class Relay:
         assert self._server is not None, "start the relay first"  # noqa: S101  # caller's duty
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def admin_url(self) -> str | None:
+        """Where metrics, liveness and readiness are, if anywhere."""
+        if self._admin is None:
+            return None
+        host = self.config.admin_host
+        return (
+            f"http://[{host}]:{self._admin.port}"
+            if ":" in host
+            else f"http://{host}:{self._admin.port}"
+        )
+
+    def why_not_ready(self) -> str | None:
+        """Return why a load balancer should send nobody here, or None."""
+        if self._server is None:
+            return "not started"
+        return "draining" if self._is_draining else None
 
     @property
     def url(self) -> str:
@@ -168,6 +223,20 @@ class Relay:
             tunnels=len(self._landlord),
             downstreams=len(self._downstreams),
             streams_open=sum(link.streams_open for link in self._links),
+        )
+
+    def _gauges(self) -> "Gauges":
+        from .metrics import Gauges
+
+        now = self.statistics()
+        return Gauges(
+            sessions=now.sessions,
+            tunnels=now.tunnels,
+            connections=now.downstreams,
+            streams=now.streams_open,
+            tokens=len(self._gate.tokens),
+            is_token_file_valid=self._gate.is_file_valid,
+            is_ready=self.why_not_ready() is None,
         )
 
     # --- Front ------------------------------------------------------------------------------
@@ -203,10 +272,13 @@ class Relay:
             message = f"this relay speaks {version}: update the agent"
             return Refusal(426, "bad_version", message, upgrade=version)
         if self._is_draining or len(self._links) >= self.config.limits.sessions_max:
+            self.counts.sessions_refused["unavailable"] += 1
             return Refusal(503, "unavailable", "the relay is draining or full", retry_after=5)
         token = self._gate.check(handshake.bearer_token(upgrade))
         if isinstance(token, Refusal):
+            self.counts.sessions_refused[token.code] += 1
             return token
+        self.counts.sessions += 1
         transport.write(handshake.switching_protocols(upgrade))
         if handshake.carriage_of(upgrade) is Carriage.WEBSOCKET:
             from hookloop.tunnel.websocket import Side, WebSocketTransport
@@ -237,6 +309,7 @@ class Relay:
     def _new_downstream(self) -> Downstream:
         downstream = Downstream(self)
         self._downstreams.add(downstream)
+        self.counts.connections += 1
         return downstream
 
     def _link_lost(self, link: Link) -> None:
@@ -281,13 +354,13 @@ class Relay:
         return Page(ResponseHead(200, b"OK", headers), body)
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
+def _cannot_listen(host: str, port: int, error: OSError, *, option: str = "--port") -> str:
     # asyncio repeats the address in its text; that of a name that does not resolve has no errno.
     is_known = error.errno is not None and error.errno > 0
     why = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
     advice = "Choose another --host: one of this machine's addresses"
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
-        advice = "Choose another --port, or 0 for any free one"
+        advice = f"Choose another {option}, or port 0 for any free one"
     return f"the relay cannot listen on {host} port {port}: {why}. {advice}"
 
 
