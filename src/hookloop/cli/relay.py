@@ -10,6 +10,23 @@ import typer
 from hookloop.errors import ConfigError
 
 from .announcer import Announcer
+from .relay_options import (
+    DEFAULT_DOMAIN,
+    DEFAULT_PORT,
+    AccessLogOption,
+    AdminOption,
+    ConfigOption,
+    DomainOption,
+    DrainSecondsOption,
+    HostOption,
+    LogFormatOption,
+    PortOption,
+    ProxyProtocolOption,
+    PublicUrlOption,
+    TokenOption,
+    TokensOption,
+    TrustedProxyOption,
+)
 from .relay_token import token as token_commands
 from .runner import reporting_errors, run
 
@@ -18,9 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["relay"]
 
-DEFAULT_DOMAIN = "tun.localhost"
-DEFAULT_PORT = 4400  # unassigned at IANA, and near the inspector's 4040
-
 relay = typer.Typer(help="Run a relay: callers and agents meet on its one port.")
 relay.add_typer(token_commands, name="token")
 
@@ -28,73 +42,19 @@ relay.add_typer(token_commands, name="token")
 @relay.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="A TOML file with any of the settings; the options here override it."),
-    ] = None,
-    domain: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Tunnels are names below it: shop.tun.example.com. May be given several times. "
-            f"[default: {DEFAULT_DOMAIN}]"
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Where callers and agents connect; 0 for any free port. [default: {DEFAULT_PORT}]"
-        ),
-    ] = None,
-    host: Annotated[
-        str | None,
-        typer.Option(help="The address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]"),
-    ] = None,
-    token: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="HOOKLOOP_TOKEN",
-            help="What agents must show; may be given several times. Made anew if there is none.",
-        ),
-    ] = None,
-    tokens: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HOOKLOOP_TOKENS_FILE",
-            help="A file of hashed tokens, made by `hookloop relay token create`.",
-        ),
-    ] = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option(help="How callers reach it behind a TLS proxy: https://tun.example.com."),
-    ] = None,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CIDR",
-            help="A proxy before the relay, whose X-Forwarded-* are believed; may be given "
-            "several times.",
-        ),
-    ] = None,
-    proxy_protocol: Annotated[
-        bool | None,
-        typer.Option("--proxy-protocol", help="Trusted proxies begin each connection with PROXY."),
-    ] = None,
-    admin: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT", help="Where metrics, liveness and readiness are, if anywhere."
-        ),
-    ] = None,
-    drain_seconds: Annotated[
-        float | None,
-        typer.Option(help="How long exchanges may go on after SIGTERM. [default: 25]"),
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option(help="text, logfmt or json. [default: text]")
-    ] = None,
-    access_log: Annotated[
-        bool | None, typer.Option("--access-log", help="A log line for each exchange.")
-    ] = None,
+    config: ConfigOption = None,
+    domain: DomainOption = None,
+    port: PortOption = None,
+    host: HostOption = None,
+    token: TokenOption = None,
+    tokens: TokensOption = None,
+    public_url: PublicUrlOption = None,
+    trusted_proxy: TrustedProxyOption = None,
+    proxy_protocol: ProxyProtocolOption = None,
+    admin: AdminOption = None,
+    drain_seconds: DrainSecondsOption = None,
+    log_format: LogFormatOption = None,
+    access_log: AccessLogOption = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a relay: callers and agents meet on its one port."""
