@@ -1,4 +1,4 @@
-"""The options of `hookloop relay`: each stands for a setting of `RelayConfig`; None is not given."""
+"""The options of `hookloop relay`, each for a setting of `RelayConfig`; None: not given."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "DEFAULT_DOMAIN",
+    "DEFAULT_PORT",
     "AccessLogOption",
     "AdminOption",
     "ConfigOption",
-    "DEFAULT_DOMAIN",
-    "DEFAULT_PORT",
     "DomainOption",
     "DrainSecondsOption",
     "HostOption",
@@ -34,18 +34,18 @@ DomainOption = Annotated[
     list[str] | None,
     typer.Option(
         help="Tunnels are names below it: shop.tun.example.com. May be given several times. "
-        f"[default: {DEFAULT_DOMAIN}]"
+        f"Default: {DEFAULT_DOMAIN}."
     ),
 ]
 PortOption = Annotated[
     int | None,
     typer.Option(
-        help=f"Where callers and agents connect; 0 for any free port. [default: {DEFAULT_PORT}]"
+        help=f"Where callers and agents connect; 0 for any free port. Default: {DEFAULT_PORT}."
     ),
 ]
 HostOption = Annotated[
     str | None,
-    typer.Option(help="The address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]"),
+    typer.Option(help="The address to listen on; 0.0.0.0 for all. Default: 127.0.0.1."),
 ]
 TokenOption = Annotated[
     list[str] | None,
@@ -85,9 +85,9 @@ AdminOption = Annotated[
 ]
 DrainSecondsOption = Annotated[
     float | None,
-    typer.Option(help="How long exchanges may go on after SIGTERM. [default: 25]"),
+    typer.Option(help="How long exchanges may go on after SIGTERM. Default: 25."),
 ]
-LogFormatOption = Annotated[str | None, typer.Option(help="text, logfmt or json. [default: text]")]
+LogFormatOption = Annotated[str | None, typer.Option(help="text, logfmt or json. Default: text.")]
 AccessLogOption = Annotated[
     bool | None, typer.Option("--access-log", help="A log line for each exchange.")
 ]
