@@ -103,6 +103,7 @@ class GroupCommit:
                 mine = [call for call in batch if call.loop is loop]
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                     loop.call_soon_threadsafe(_resolve, mine)
+            self._points("answered")
         self._connection.close()
 
     def _next_batch(self) -> list[_Call]:
