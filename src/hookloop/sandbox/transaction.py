@@ -5,6 +5,7 @@ An operation is handed a `Transaction`, finds and puts objects, emits events and
 returns its answer. An `ApiError` on the way leaves the store as it was.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,10 +52,14 @@ class Transaction:
         """Return an id of fourteen letters, as customers have."""
         return new_id(f"{prefix}_", self.random, length=14)
 
-    def new_record_id(self, prefix: str) -> str:
-        """Return an id of 24 letters that carries the account's, as events and endpoints have."""
+    def new_record_id(self, prefix: str, *, series: str = "1") -> str:
+        """
+        Return an id of 24 letters that carries the account's, as events and endpoints have.
+
+        On the path of a payment the *series* is ``3``.
+        """
         random = new_id("", self.random, length=13)
-        return f"{prefix}_1{random[:5]}{self.account.tail}{random[5:]}"
+        return f"{prefix}_{series}{random[:5]}{self.account.tail}{random[5:]}"
 
     def new_secret(self) -> str:
         """Return a signing secret: 32 letters nobody can guess, if `random` is fit for that."""
@@ -97,7 +102,7 @@ class Transaction:
         if previous is not None:
             data["previous_attributes"] = previous
         event: Json = {
-            "id": self.new_record_id("evt"),
+            "id": self.new_record_id("evt", series=_series(subject)),
             "object": "event",
             "api_version": self.catalogue.api_version,
             "created": self.created,
@@ -115,3 +120,12 @@ class Transaction:
 
     def _endpoints(self) -> Sequence[Json]:
         return self.store.everything(ENDPOINT_KIND)
+
+
+def _series(subject: Json) -> str:
+    """Return what the id of an event about *subject* begins with: ``3`` for a payment's."""
+    is_payment = _PAYMENT_ID.match(subject.get("id", "")) is not None
+    return "3" if is_payment else "1"
+
+
+_PAYMENT_ID = re.compile(r"[a-z]+_3[0-9A-Za-z]{23}")

@@ -93,8 +93,8 @@ async def test_what_is_not_simulated_is_asked_for_once(client_of):
     """The client retries a 5xx by default, unless it is told that it is no use."""
 
     def ask(client: stripe.StripeClient) -> None:
-        with pytest.raises(stripe.APIError, match=r"does not simulate POST /v1/charges"):
-            client.v1.charges.create({"amount": 1, "currency": "eur"})
+        with pytest.raises(stripe.APIError, match=r"does not simulate POST /v1/topups"):
+            client.v1.topups.create({"amount": 1, "currency": "eur"})
 
     async with running_sandbox(ANY_PORT) as sandbox:
         await asyncio.to_thread(ask, client_of(sandbox.url))

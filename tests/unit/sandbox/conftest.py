@@ -7,12 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from shape_check import misfits
 
-from hookloop.sandbox.api import Api, ApiRequest
+from hookloop.sandbox.api import Api, ApiAnswer, ApiRequest
 from hookloop.sandbox.catalogue import Catalogue
 from hookloop.sandbox.delivery import Delivery
 from hookloop.sandbox.memory import MemoryAccounts
-from hookloop.sandbox.store import Store
+from hookloop.sandbox.store import PageRequest, Store
+from hookloop.sandbox.transaction import EVENT_KIND
 from hookloop.shapes.endpoint import endpoints
 
 CATALOGUE = Catalogue(
@@ -21,6 +23,14 @@ CATALOGUE = Catalogue(
     event_types=frozenset({"customer.created", "customer.updated", "customer.deleted"}),
     endpoints=endpoints(),
 )
+
+
+def answer_events(answer: ApiAnswer, now: float) -> list[dict[str, Any]]:
+    """Return the last few events of the account that was answered."""
+    if answer.store is None:
+        return []
+    page = answer.store.page(EVENT_KIND, PageRequest(limit=10))
+    return [event for event in page.objects if event["created"] == int(now)] if page else []
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Answered:
 
 
 class Caller:
-    """Calls the API at a time of the test's choosing."""
+    """Calls the API at a time of the test's choosing, and holds every answer to its shape."""
 
     def __init__(self, *, stub: bool = False) -> None:
         self.accounts = MemoryAccounts()
@@ -63,6 +73,8 @@ class Caller:
         )
         answer = self.api.answer(request, now=self.now)
         body = json.loads(answer.body)
+        told = [event["data"]["object"] for event in answer_events(answer, self.now)]
+        assert [*misfits(body), *(wrong for one in told for wrong in misfits(one))] == []
         return Answered(answer.status, dict(answer.headers), body, answer.owed, answer.store)
 
     def events(self) -> list[dict[str, Any]]:

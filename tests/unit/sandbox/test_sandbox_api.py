@@ -57,11 +57,11 @@ def test_the_number_of_accounts_is_bounded(call, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/charges"),
-        ("POST", "/v1/payment_intents"),
+        ("GET", "/v1/reviews"),
+        ("POST", "/v1/climate/orders"),
         ("GET", "/v2/core/events"),
-        ("GET", "/v1/customers/search"),
-        ("GET", "/v1/customers/cus_1/sources"),
+        ("GET", "/v1/terminal/readers"),
+        ("GET", "/v1/issuing/cards/ic_1"),
     ],
 )
 def test_what_is_not_simulated_says_so(call, method, path):

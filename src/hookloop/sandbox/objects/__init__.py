@@ -3,14 +3,34 @@
 from hookloop.sandbox.expansion import Expanders
 from hookloop.sandbox.operation import Operation
 
-from . import customer, event, webhook_endpoint
+from . import (
+    coupon,
+    customer,
+    event,
+    plan,
+    price,
+    product,
+    promotion_code,
+    tax_rate,
+    webhook_endpoint,
+)
 
 __all__ = ["EXPANDERS", "OPERATIONS"]
 
-OPERATIONS: tuple[Operation, ...] = (
-    *customer.OPERATIONS,
-    *event.OPERATIONS,
-    *webhook_endpoint.OPERATIONS,
+_OBJECTS = (
+    coupon,
+    customer,
+    event,
+    plan,
+    price,
+    product,
+    promotion_code,
+    tax_rate,
+    webhook_endpoint,
+)
+
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for one in _OBJECTS for operation in one.OPERATIONS
 )
 
 EXPANDERS: Expanders = {**customer.EXPANDERS}

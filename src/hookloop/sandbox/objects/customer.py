@@ -25,6 +25,8 @@ from hookloop.sandbox.errors import ApiError, invalid_parameter, no_such_object
 from hookloop.sandbox.expansion import Expander, Expanders
 from hookloop.sandbox.metadata import merged_metadata
 from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, CreatedField, list_page
+from hookloop.sandbox.resource import Resource
+from hookloop.sandbox.search import searches
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
@@ -301,4 +303,5 @@ OPERATIONS = (
     simulated("GET", _ONE, retrieve),
     simulated("POST", _ONE, update, **UPDATE_FIELDS),
     simulated("DELETE", _ONE, delete),
+    searches(Resource(KIND, "cus", URL), "email", "name", "phone"),
 )
