@@ -67,7 +67,7 @@ clean:  ## forget .venv and everything built
 
 .venv/.dev: .venv/.standard
 	@echo "installing the development tools into .venv (once)"
-	@$(PIP) install -c constraints.txt -e '.[standard,fastapi]' --group dev
+	@$(PIP) install -c constraints.txt -e '.[standard,acme,fastapi]' --group dev
 	@touch $@
 
 .venv/oldest/.installed: .venv/.python pyproject.toml constraints-oldest.txt

@@ -13,10 +13,12 @@ from hookloop.tunnel.wire.handshake import Carriage
 
 from .announcer import Announcer
 from .runner import run
+from .trust_options import CaFile, SkipVerify, trust_of
 
 if TYPE_CHECKING:
     from hookloop.exchange import Exchange
     from hookloop.tunnel.agent import Tunnel
+    from hookloop.tunnel.agent.trust import Trust
 
 __all__ = ["http"]
 
@@ -47,10 +49,13 @@ def http(
             "nothing else. Without it, the one that passes."
         ),
     ] = None,
+    ca_file: CaFile = None,
+    insecure_skip_verify: SkipVerify = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Give a local service a public URL, and show each request that comes in."""
-    run(_http(upstream, relay, token, name, via, Announcer(as_json=json)))
+    trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
+    run(_http(upstream, relay, token, name, via, trust, Announcer(as_json=json)))
 
 
 async def _http(
@@ -59,6 +64,7 @@ async def _http(
     token: str,
     name: str | None,
     via: Carriage | None,
+    trust: "Trust",
     announcer: Announcer,
 ) -> None:
     from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
@@ -66,7 +72,8 @@ async def _http(
 
     target = parse_upstream(upstream)
     async with _relay_or_own(relay, token) as (relay_url, relay_token, is_local):
-        config = AgentConfig(relay_url, relay_token, (TunnelConfig(target, name),), via=via)
+        tunnels = (TunnelConfig(target, name),)
+        config = AgentConfig(relay_url, relay_token, tunnels, via=via, trust=trust)
         watcher = _Watcher(announcer, str(target))
         async with running_agent(config, sink=watcher, observer=watcher):
             if is_local:

@@ -27,6 +27,7 @@ from .forward import Forward
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
 from .route import local_address
+from .trust import UntrustedError
 from .tunnel import Tunnel
 
 __all__ = ["Agent", "AgentStatistics", "RawForward", "running_agent"]
@@ -225,10 +226,18 @@ class Agent:
         try:
             async with asyncio.timeout(None) as self._patience:
                 opened = await dial(
-                    config.relay_url, config.token, timeout=config.connect_seconds, via=config.via
+                    config.relay_url,
+                    config.token,
+                    timeout=config.connect_seconds,
+                    via=config.via,
+                    trust=config.trust,
                 )
         except RefusedError:
             raise
+        except UntrustedError as error:
+            if self._sessions == 0:
+                raise RefusedError("untrusted_relay", str(error)) from error
+            return str(error)  # we knew it once: a hotel's network may stand between us for now
         except NotNowError as error:
             self._asked_to_wait = error.retry_seconds
             return f"{config.relay_url} is not ready: {error}"

@@ -8,6 +8,7 @@ from hookloop.tunnel.wire.handshake import Carriage
 
 from .address import Upstream, parse_upstream
 from .policy import Policy
+from .trust import Trust
 
 __all__ = ["PROTOCOLS", "AgentConfig", "TunnelConfig", "Upstream", "parse_upstream"]
 
@@ -55,6 +56,8 @@ class AgentConfig:
     """How long the relay may take to accept a session; as ngrok."""
     via: Carriage | None = None
     """How its frames travel; None for the first way that passes."""
+    trust: Trust = field(default_factory=Trust)
+    """Which certificate a relay may show, by https."""
 
     def __post_init__(self) -> None:
         if not _is_relay_url(self.relay_url):

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import secrets
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import cast
@@ -16,10 +17,13 @@ from hookloop.exchange import ResponseHead
 from hookloop.tunnel.wire import handshake
 from hookloop.tunnel.wire.handshake import SESSION_PATH, Carriage
 
+from .trust import Trust, untrusted
+
 __all__ = ["NoRelayError", "NotNowError", "Opened", "dial"]
 
 ANSWER_BYTES_MAX = 64 * 1024  # of a relay that does not answer as a relay
 RETRY_SECONDS_MAX = 60.0  # what a relay may ask us to wait
+TRUST_SYSTEM = Trust()
 
 
 class NoRelayError(RemoteError):
@@ -51,38 +55,43 @@ async def dial(
     timeout: float,  # noqa: ASYNC109  # one wait, not a scope
     via: Carriage | None = None,
     path: bytes = SESSION_PATH,
+    trust: Trust = TRUST_SYSTEM,
 ) -> Opened:
     """
     Return an upgraded connection: by the carriage *via*, or, for None, by the one that passes.
 
     Raises `RefusedError` when the relay says no for good, `NotNowError` when it says when
-    to ask again, any other `RemoteError` when what answers is no relay or not ready, and
-    `OSError` or `TimeoutError` when there is no answer.
+    to ask again, `UntrustedError` when what answers may be anybody, any other `RemoteError`
+    when it is no relay or not ready, and `OSError` or `TimeoutError` when there is no answer.
     """
     async with asyncio.timeout(timeout):
         if via is not None:
-            return await _dial(relay_url, token, via, path)
+            return await _dial(relay_url, token, via, path, trust)
         try:
-            return await _dial(relay_url, token, Carriage.UPGRADE, path)
+            return await _dial(relay_url, token, Carriage.UPGRADE, path, trust)
         except NoRelayError:
-            return await _dial(relay_url, token, Carriage.WEBSOCKET, path)
+            return await _dial(relay_url, token, Carriage.WEBSOCKET, path, trust)
 
 
-async def _dial(relay_url: str, token: str, via: Carriage, path: bytes) -> Opened:
+async def _dial(relay_url: str, token: str, via: Carriage, path: bytes, trust: Trust) -> Opened:
     parts = urlsplit(relay_url)
     is_tls = parts.scheme == "https"
     host = parts.hostname or ""
     authority = parts.netloc.rpartition("@")[2]
     loop = asyncio.get_running_loop()
     key = base64.b64encode(secrets.token_bytes(16)) if via is Carriage.WEBSOCKET else b""
-    transport, protocol = await loop.create_connection(
-        lambda: _Handshake(loop, key),
-        _address(host),
-        parts.port or (443 if is_tls else 80),
-        ssl=ssl.create_default_context() if is_tls else None,
-        server_hostname=host if is_tls else None,
-    )
     try:
+        transport, protocol = await loop.create_connection(
+            lambda: _Handshake(loop, key),
+            _address(host),
+            parts.port or (443 if is_tls else 80),
+            ssl=trust.context() if is_tls else None,
+            server_hostname=host if is_tls else None,
+        )
+    except ssl.SSLError as error:
+        raise untrusted(error, host) or error from error
+    try:
+        _send_at_once(transport)
         transport.write(handshake.session_request(authority, token, path=path, websocket_key=key))
         rest = await protocol.done
     except BaseException:
@@ -94,6 +103,13 @@ async def _dial(relay_url: str, token: str, via: Carriage, path: bytes) -> Opene
         wrapped = WebSocketTransport(transport, Side.CLIENT)
         return Opened(wrapped, wrapped.unwrap(rest), via)
     return Opened(transport, rest, via)
+
+
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Set TCP_NODELAY: below TLS not every event loop does, and each small frame costs 40 ms."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _address(host: str) -> str:
@@ -158,6 +174,8 @@ class _Handshake(asyncio.Protocol):
 
 
 def _refusal(head: ResponseHead, body: bytes) -> RemoteError:
+    if head.get(b"hookloop-error") == b"tls_required":
+        return RefusedError("tls_required", "the relay speaks TLS there: use https://")
     try:
         error = json.loads(body)["error"]
         code, message = str(error["code"]), str(error["message"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from hookloop.errors import ConfigError
 
 from .limits import RelayLimits
+from .tls_settings import TlsSettings
 
 __all__ = ["LOG_FORMATS", "LOG_LEVELS", "PORT_MAX", "RelayConfig", "parse_network"]
 
@@ -72,6 +73,8 @@ class RelayConfig:
     """A line for each exchange, when it has ended."""
     limits: RelayLimits = field(default_factory=RelayLimits)
     """What callers and agents may take."""
+    tls: TlsSettings | None = None
+    """With it the port speaks TLS and nothing else; without, plain HTTP, as behind a proxy."""
 
     def __post_init__(self) -> None:
         self._check_domains()

@@ -163,8 +163,10 @@ class Downstream(asyncio.Protocol):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """A caller may end its sending side and still read the answer."""
+        """A caller may end its sending side and still read the answer, but by TLS it cannot."""
         self._has_ended = True
+        if self._transport is None or not self._transport.can_write_eof():
+            return False  # both event loops would close all the same, and log that they do
         is_waiting = self._exchange is not None and self._exchange.is_request_ended
         return not self._is_closing and (is_waiting or bool(self._ahead))
 
@@ -520,7 +522,11 @@ class Downstream(asyncio.Protocol):
             transport.close()
             return
         transport.resume_reading()
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        elif self._exchange is None or self._exchange.is_request_ended:
+            transport.close()  # TLS says "no more" and "gone" in one, which no answer is lost by
+            return
         self._has_drained = self._bytes_unread() == 0
         self._patience.wait(LINGER_SECONDS)
 

@@ -33,6 +33,7 @@ from .refusal import Refusal
 
 if TYPE_CHECKING:
     from .metrics import Gauges
+    from .tls_service import TlsService
 
 __all__ = ["Relay", "RelayStatistics", "running_relay"]
 
@@ -40,6 +41,7 @@ logger = logging.getLogger("hookloop.relay")
 
 STREAMS_MAX = 1  # agents open none
 BACKLOG = 1024  # connections the kernel holds while we are busy
+HTTPS_PORT = 443
 ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to recognise, not to listen on
 
 
@@ -71,7 +73,8 @@ class Relay:
         self.config = config
         self.clock = clock or SystemClock()
         self.sink = sink
-        self.scheme = (config.public_url or "http").partition(":")[0]
+        self._own_scheme = "https" if config.tls else "http"
+        self.scheme = (config.public_url or self._own_scheme).partition(":")[0]
         self._random = random or SystemRandom()
         self._id = new_id("rly_", self._random)
         self.counts = Counts()
@@ -86,7 +89,8 @@ class Relay:
         )
         self._links: set[Link] = set()
         self._downstreams: set[Downstream] = set()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsService | None = None
+        self.tls = self._new_tls()
         self._all_gone = asyncio.Event()
         self._is_draining = False
         self._admin: Admin | None = None
@@ -96,9 +100,7 @@ class Relay:
         await self._start_admin()
         host, port = self.config.host, self.config.port
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._new_downstream, host, port, backlog=BACKLOG
-            )
+            self._server = await self._listen(host, port)
         except OSError as error:
             await self._stop_admin()
             raise ConfigError(_cannot_listen(host, port, error)) from error
@@ -149,7 +151,7 @@ class Relay:
         self._server = None
         await self._stop_admin()
 
-    async def _drain(self, server: asyncio.Server) -> None:
+    async def _drain(self, server: "asyncio.Server | TlsService") -> None:
         server.close()
         for link in list(self._links):
             link.go_away("shutdown", "the relay is shutting down")
@@ -198,9 +200,12 @@ class Relay:
     def url(self) -> str:
         """Where agents connect, when there is no proxy before the relay."""
         host = self.config.host
-        if host in ALL_ADDRESSES:
-            host = self.config.domain  # nobody can connect to "all of them"; its DNS leads here
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        if host in ALL_ADDRESSES or self.config.tls is not None:
+            # Nobody can connect to "all of them", and a certificate is for the domain; its DNS
+            # leads here.
+            host = self.config.domain
+        host = f"[{host}]" if ":" in host else host
+        return f"{self._own_scheme}://{host}{self._shown_port()}"
 
     def tunnel_url(self, name: str) -> str:
         """Return the public URL of a name below the main domain."""
@@ -209,7 +214,7 @@ class Relay:
     def host_url(self, host: str) -> str:
         """Return the public URL of a tunnel's host."""
         if self.config.public_url is None:
-            return f"http://{host}:{self.port}"
+            return f"{self._own_scheme}://{host}{self._shown_port()}"
         scheme, _, authority = self.config.public_url.partition("://")
         name = host.removesuffix("." + self.config.domain)
         if name != host:
@@ -304,7 +309,38 @@ class Relay:
         self._downstreams.discard(downstream)
         self._check_all_gone()
 
+    # --- TlsOwner ---------------------------------------------------------------------------
+
+    def new_downstream(self) -> Downstream:
+        return self._new_downstream()
+
+    def new_raw_caller(self, server_name: str) -> asyncio.Protocol | None:  # noqa: ARG002  # none yet
+        return None
+
+    def is_own_host(self, host: str) -> bool:
+        landlord = self._landlord
+        is_below = host in self.config.domains or landlord.namespace.domain_of(host) is not None
+        return is_below or landlord.find(host) is not None or landlord.is_reserved(host)
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _new_tls(self) -> "TlsService | None":
+        if self.config.tls is None:
+            return None
+        from .tls_service import TlsService
+
+        return TlsService(self.config.tls, self, clock=self.clock)
+
+    async def _listen(self, host: str, port: int) -> "asyncio.Server | TlsService":
+        if self.tls is not None:
+            await self.tls.start(host, port, backlog=BACKLOG)
+            return self.tls
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self._new_downstream, host, port, backlog=BACKLOG)
+
+    def _shown_port(self) -> str:
+        """Return the port as it stands in our URLs: browsers leave out what https implies."""
+        return "" if self._own_scheme == "https" and self.port == HTTPS_PORT else f":{self.port}"
 
     def _new_downstream(self) -> Downstream:
         downstream = Downstream(self)
