@@ -1,0 +1,85 @@
+"""A tunnel in the words of the command line, of hookloop.toml and of `connect`: all text."""
+
+from dataclasses import dataclass, field
+
+from hookloop.errors import ConfigError
+
+from .address import Folder, Upstream, parse_target
+from .config import TunnelConfig
+from .guard import Guard
+from .policy import (
+    REWRITE,
+    Policy,
+    parse_credential,
+    parse_field,
+    parse_field_name,
+    parse_network,
+)
+
+__all__ = ["TunnelOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelOptions:
+    """Raises `ConfigError` for what cannot work, as `TunnelConfig` and `Policy` do."""
+
+    upstream: str
+    """``3000``, ``host:3000``, a URL, ``unix:/path.sock``, or a folder."""
+    name: str | None = None
+    label: str = ""
+    protocol: str = "http"
+    host_header: str = REWRITE
+    origin: str | None = None
+    basic_auth: tuple[str, ...] = field(default=(), repr=False)
+    """``user:password`` each."""
+    allow_cidr: tuple[str, ...] = ()
+    deny_cidr: tuple[str, ...] = ()
+    request_header_add: tuple[str, ...] = field(default=(), repr=False)
+    """``Name: value`` each."""
+    request_header_remove: tuple[str, ...] = ()
+    response_header_add: tuple[str, ...] = field(default=(), repr=False)
+    response_header_remove: tuple[str, ...] = ()
+    upstream_insecure: bool = False
+    """Take any certificate of an https upstream."""
+    upstream_ca: str | None = None
+    """A file of certificates to trust for it."""
+    connect_seconds: float = 10.0
+    response_seconds: float = 300.0
+    guard: Guard | None = None
+
+    def __post_init__(self) -> None:
+        self.config(Upstream("localhost", 1))  # all that can be wrong is found now
+        if isinstance(self.target(), Folder) and self.protocol != "http":
+            raise ConfigError(f"a folder is served over http, and not over {self.protocol}")
+
+    def target(self) -> Upstream | Folder:
+        """Return what is to be reached; a folder has to be served first."""
+        return parse_target(
+            self.upstream, is_verified=not self.upstream_insecure, ca_file=self.upstream_ca
+        )
+
+    def config(self, upstream: Upstream) -> TunnelConfig:
+        """Return the tunnel to *upstream*: what `target` says, or what serves its folder."""
+        return TunnelConfig(
+            upstream,
+            self.name,
+            self.label,
+            protocol=self.protocol,
+            connect_seconds=self.connect_seconds,
+            response_seconds=self.response_seconds,
+            policy=self._policy(),
+        )
+
+    def _policy(self) -> Policy:
+        return Policy(
+            host_header=self.host_header,
+            origin=self.origin,
+            basic_auth=tuple(map(parse_credential, self.basic_auth)),
+            allow=tuple(map(parse_network, self.allow_cidr)),
+            deny=tuple(map(parse_network, self.deny_cidr)),
+            request_add=tuple(map(parse_field, self.request_header_add)),
+            request_remove=tuple(map(parse_field_name, self.request_header_remove)),
+            response_add=tuple(map(parse_field, self.response_header_add)),
+            response_remove=tuple(map(parse_field_name, self.response_header_remove)),
+            guard=self.guard,
+        )
