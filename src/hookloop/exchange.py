@@ -90,11 +90,32 @@ class Exchange:
     """Why the exchange was cut short, in a few words; None where it ran to its end."""
     objection: Objection | None = None
     """Why the hop answered in place of the upstream; None where it passed the request on."""
+    request_digest: bytes = b""
+    """SHA-256 of the request's body, as it passed this hop."""
+    response_digest: bytes = b""
+    request_digest_told: bytes = b""
+    """The same as the relay read it from the caller; empty where this hop is the relay."""
+    response_digest_told: bytes = b""
+    """The same as the agent read it from the upstream; empty where this hop is the agent."""
 
     @property
     def duration(self) -> float:
         """Seconds from the complete request head to the last byte of the response."""
         return self.ended - self.started
+
+    @property
+    def is_exact(self) -> bool | None:
+        """
+        The body that came through the tunnel is, bit for bit, the one that went in.
+
+        None where the other side did not say what went in: it was cut, or has no body.
+        """
+        pairs = (
+            (self.request_digest, self.request_digest_told),
+            (self.response_digest, self.response_digest_told),
+        )
+        told = [(here, there) for here, there in pairs if there]
+        return all(here == there for here, there in told) if told else None
 
 
 class CaptureSink(Protocol):

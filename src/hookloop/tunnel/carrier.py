@@ -116,7 +116,8 @@ class Carrier(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         while not self._is_full and (buffers := self._session.data_to_send()):
-            self._transport.writelines(buffers)
+            # One write, joined: TLS would make a record of each buffer, and each costs a call.
+            self._transport.write(b"".join(buffers))
         for stream in self._session.unblocked():
             self._owner.session_unblocked(stream)
         if self._session.is_finished:
@@ -128,7 +129,7 @@ class Carrier(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        transport.writelines(self._session.data_to_send(0))
+        transport.write(b"".join(self._session.data_to_send(0)))
         transport.close()
         # One that breaks the contract need not read this either, and its streams wait.
         if self._timer is not None:

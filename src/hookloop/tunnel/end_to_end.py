@@ -2,7 +2,7 @@
 
 from hookloop.exchange import Headers
 
-__all__ = ["end_to_end"]
+__all__ = ["end_to_end", "lower_names"]
 
 # RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection, which old peers send.
 _HOP_BY_HOP = frozenset(
@@ -12,10 +12,20 @@ _HOP_BY_HOP = frozenset(
 _NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """Drop the fields that speak of a single connection; order, case and duplicates stay."""
-    # On the path of every request and answer: lists, and one lower-casing of each name.
-    names = [name.lower() for name, _ in headers]
+def lower_names(headers: Headers) -> list[bytes]:
+    """Return the names in lower case, in order: what fields are looked up by."""
+    return [name.lower() for name, _ in headers]
+
+
+def end_to_end(headers: Headers, names: list[bytes]) -> Headers:
+    """
+    Drop the fields that speak of a single connection; order, case and duplicates stay.
+
+    *names* are their `lower_names`, which the caller has at hand: this is on the path of
+    every request and answer, most of which have nothing to drop.
+    """
+    if _HOP_BY_HOP.isdisjoint(names):
+        return headers
     dropped = _HOP_BY_HOP
     if b"connection" in names:
         options = b",".join(

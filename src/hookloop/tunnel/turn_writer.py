@@ -23,16 +23,22 @@ class TurnWriter:
         self._is_due = False
 
     def write(self, *buffers: bytes) -> None:
-        # asyncio's transport, from Python 3.12 on, never gets rid of an empty piece that comes
-        # last: it would try to send it again and again, and never close.
-        self._buffers.extend(piece for piece in buffers if piece)
+        self._buffers.extend(buffers)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self.flush)
+
+    def write_now(self, buffers: list[bytes]) -> None:
+        """Write behind what was collected, and do not wait for more: this ends a message."""
+        self._buffers.extend(buffers)
+        self.flush()
 
     def flush(self) -> None:
         """Write now what was collected."""
         self._is_due = False
         buffers, self._buffers = self._buffers, []
-        if buffers and self.transport is not None and not self.transport.is_closing():
-            self.transport.writelines(buffers)
+        if self.transport is not None and not self.transport.is_closing():
+            # Joined: TLS makes a record, and asyncio before Python 3.12 a packet, of each buffer.
+            data = b"".join(buffers)
+            if data:
+                self.transport.write(data)

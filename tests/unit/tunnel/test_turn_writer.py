@@ -14,8 +14,8 @@ class Lines:
     def is_closing(self):
         return False
 
-    def writelines(self, buffers):
-        self.calls.append(list(buffers))
+    def write(self, data):
+        self.calls.append(data)
 
 
 def written(*writes):
@@ -32,10 +32,27 @@ def written(*writes):
 
 def test_all_of_a_turn_is_one_write():
     """A head and its body leave in one packet."""
-    assert written([b"head"], [b"body", b"end"]) == [[b"head", b"body", b"end"]]
+    assert written([b"head"], [b"body", b"end"]) == [b"headbodyend"]
 
 
-def test_empty_pieces_are_never_written():
-    """From Python 3.12 on, asyncio sends one that comes last for ever, and never closes."""
-    assert written([b"head", b""], [b""]) == [[b"head"]]
+def test_what_ends_a_message_does_not_wait_for_the_turn_to_end():
+    """It leaves at once, behind what was collected, and once only."""
+
+    async def main():
+        writer = TurnWriter()
+        writer.transport = Lines()
+        writer.write(b"head")
+        writer.write_now([b"body", b"end"])
+        at_once = list(writer.transport.calls)
+        await asyncio.sleep(0)
+        return at_once, writer.transport.calls
+
+    at_once, calls = asyncio.run(main())
+
+    assert at_once == calls == [b"headbodyend"]
+
+
+def test_nothing_is_never_written():
+    """An empty write would be a call for nothing."""
+    assert written([b"head", b""], [b""]) == [b"head"]
     assert written([b""]) == []

@@ -99,7 +99,9 @@ class Agent:
         self._id = new_id("agt_", random)
         self._backoff = Backoff(random)
         self._refs = count(1)
-        self._tunnels = {each.label: Tunnel(each, next(self._refs)) for each in config.tunnels}
+        self._tunnels = {
+            each.label: Tunnel(each, next(self._refs), self._clock) for each in config.tunnels
+        }
         self._first_tunnels = self.tunnels
         self._by_name: dict[str, Tunnel] = {}
         """Those the relay has given us, in this session."""
@@ -173,7 +175,7 @@ class Agent:
         """
         if config.label in self._tunnels:
             raise ConfigError(f"the agent has a tunnel {config.label!r} already")
-        tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs))
+        tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs), self._clock)
         self._bind(tunnel)
         return tunnel
 
@@ -407,11 +409,13 @@ class Agent:
         if tunnel is None:  # it was removed while the request was on its way
             why = f"the agent has no tunnel {request.tunnel!r} any more"
             self.reset_stream(request.stream, ResetCode.INTERNAL, why)
+            self.consumed(request.stream, len(request.body))
             return
         try:
             forward = Forward(request, self, self._clock, str(tunnel.config.upstream))
         except ProtocolError as error:
             self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
+            self.consumed(request.stream, len(request.body))
             return
         self._forwards[request.stream] = forward
         self._tunnel_of[request.stream] = tunnel
@@ -426,7 +430,7 @@ class Agent:
 
     def _data(self, event: events.DataReceived) -> None:
         if forward := self._forwards.get(event.stream):
-            forward.request_data(event.data, is_ended=event.is_ended)
+            forward.request_data(event.data, is_ended=event.is_ended, digest=event.digest)
         elif raw := self._raw_forwards.get(event.stream):
             raw.raw_data(event.data, is_ended=event.is_ended)
         else:
@@ -453,10 +457,13 @@ class Agent:
 
     # --- ForwardSession ---------------------------------------------------------------------
 
-    def respond(self, stream: int, head: ResponseHead) -> None:
-        if self._session is not None and self._carrier is not None:
-            self._session.respond(stream, head)
-            self._carrier.flush_soon()
+    def respond(
+        self, stream: int, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
+    ) -> bool:
+        if self._session is None or self._carrier is None:
+            return True
+        self._carrier.flush_soon()
+        return self._session.respond(stream, head, body, is_ended=is_ended, digest=digest)
 
     def send_data(self, stream: int, data: bytes) -> bool:
         if self._session is None or self._carrier is None:
@@ -464,9 +471,9 @@ class Agent:
         self._carrier.flush_soon()
         return self._session.send_data(stream, data)
 
-    def end_stream(self, stream: int, trailers: Headers = ()) -> None:
+    def end_stream(self, stream: int, trailers: Headers = (), *, digest: bytes = b"") -> None:
         if self._session is not None and self._carrier is not None:
-            self._session.end_stream(stream, trailers)
+            self._session.end_stream(stream, trailers, digest=digest)
             self._carrier.flush_soon()
 
     def reset_stream(self, stream: int, code: ResetCode, message: str) -> None:

@@ -1,12 +1,11 @@
 """One stream on its way to the upstream and back."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Protocol
 
 from hookloop.clock import Clock
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Exchange, Headers, ResponseHead
+from hookloop.tunnel.body_tally import BodyTally
 from hookloop.tunnel.wire.events import RequestReceived
 from hookloop.tunnel.wire.messages import ResetCode
 
@@ -20,11 +19,13 @@ __all__ = ["Forward", "ForwardSession"]
 class ForwardSession(Protocol):
     """What a forward needs of its session; each call may be made after the stream has ended."""
 
-    def respond(self, stream: int, head: ResponseHead) -> None: ...
+    def respond(
+        self, stream: int, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
+    ) -> bool: ...
 
     def send_data(self, stream: int, data: bytes) -> bool: ...
 
-    def end_stream(self, stream: int, trailers: Headers) -> None: ...
+    def end_stream(self, stream: int, trailers: Headers, *, digest: bytes) -> None: ...
 
     def reset_stream(self, stream: int, code: ResetCode, message: str) -> None: ...
 
@@ -48,18 +49,21 @@ class Forward:
         self._session = session
         self._clock = clock
         self._upstream = upstream
-        self._writer = RequestWriter(request.head, has_body=not request.is_ended)
+        self._writer = RequestWriter(
+            request.head, has_body=bool(request.body) or not request.is_ended
+        )
         self._connection: UpstreamConnection | None = None
-        self._waiting: list[bytes] = []
+        self._response_seconds = 0.0
+        self._waiting: list[bytes] = [self._writer.head()]
         self._unconsumed = 0
-        self._is_request_ended = request.is_ended
+        self._is_request_ended = False
         self._is_over = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._started = self._progressed = clock.monotonic()
+        self._started = clock.monotonic()
         self._responded: float | None = None
         self._response: ResponseHead | None = None
-        self._request_bytes = 0
-        self._response_bytes = 0
+        self._request_body = BodyTally()
+        self._response_body = BodyTally()
+        self._waiting += self._framed(request.body, request.is_ended, request.digest)
 
     @property
     def is_over(self) -> bool:
@@ -74,12 +78,12 @@ class Forward:
             self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off at once")
             return
         self._connection = connection
+        self._response_seconds = response_seconds
         connection.begin(self, self._request.head)
-        connection.write(self._writer.head(), *self._waiting)
-        self._waiting.clear()
+        connection.expect(response_seconds)
+        waiting, self._waiting = self._waiting, []
+        connection.write_now(waiting)
         self._settle_credit()
-        self._progressed = self._clock.monotonic()
-        self._wait_for_response(response_seconds, response_seconds)
 
     def not_connected(self, code: ResetCode, why: str) -> None:
         """The upstream takes no connection."""
@@ -87,18 +91,26 @@ class Forward:
 
     # --- from the session -------------------------------------------------------------------
 
-    def request_data(self, data: bytes, *, is_ended: bool) -> None:
-        self._request_bytes += len(data)
-        self._unconsumed += len(data)
-        self._progressed = self._clock.monotonic()
-        self._send(lambda: self._writer.data(data))
-        if is_ended:
-            self.request_ended(())
+    def request_data(self, data: bytes, *, is_ended: bool, digest: bytes) -> None:
+        if self._is_over:
+            self._session.consumed(self._request.stream, len(data))
+            return
+        try:
+            buffers = self._framed(data, is_ended, digest)
+        except ProtocolError as error:
+            self._fail(ResetCode.INTERNAL, str(error))
+            return
+        self._send(buffers)
         self._settle_credit()
 
     def request_ended(self, trailers: Headers) -> None:
         self._is_request_ended = True
-        self._send(lambda: (self._writer.end(trailers),))
+        if self._is_over:
+            return
+        try:
+            self._send([self._writer.end(trailers)])
+        except ProtocolError as error:
+            self._fail(ResetCode.INTERNAL, str(error))
 
     def stream_reset(self, message: str) -> None:
         """The relay wants no more of it."""
@@ -123,41 +135,76 @@ class Forward:
     def upstream_writable(self) -> None:
         self._settle_credit()
 
+    def upstream_late(self) -> None:
+        why = f"{self._upstream} did not begin to answer within {self._response_seconds:g} s"
+        self._fail(ResetCode.UPSTREAM_TIMEOUT, why)
+
     # --- inside -----------------------------------------------------------------------------
 
     def _pass_back(self, event: ReaderEvent) -> None:
         stream = self._request.stream
         match event:
-            case InterimRead(head):
-                self._session.respond(stream, head)
-            case FinalRead(head):
-                self._response = head
-                self._responded = self._clock.monotonic()
-                self._stop_timer()
-                self._session.respond(stream, head)
+            case FinalRead():
+                self._respond(event)
             case BodyRead(data):
-                self._response_bytes += len(data)
+                self._response_body.add(data)
                 if not self._session.send_data(stream, data) and self._connection is not None:
                     self._connection.pause_reading()
-            case EndRead(trailers, is_reusable):
-                self._session.end_stream(stream, trailers)
-                self._release(is_reusable=is_reusable and self._is_request_ended)
-                self._over(None)
+            case EndRead():
+                self._session.end_stream(
+                    stream, event.trailers, digest=self._response_body.digest()
+                )
+                self._ended(event)
+            case InterimRead(head):
+                self._session.respond(stream, head, b"", is_ended=False, digest=b"")
             case BrokenRead(message):
                 self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off: {message}")
 
-    def _send(self, frame: Callable[[], tuple[bytes, ...]]) -> None:
-        if self._is_over:
-            return
-        try:
-            buffers = frame()
-        except ProtocolError as error:
-            self._fail(ResetCode.INTERNAL, str(error))
-            return
+    def _respond(self, read: FinalRead) -> None:
+        self._response = read.head
+        self._responded = self._clock.monotonic()
+        self._response_body.add(read.body)
+        connection, end = self._connection, read.end
+        if connection is not None:
+            connection.expect_no_more()
+        may_go_on = self._session.respond(
+            self._request.stream,
+            read.head,
+            read.body,
+            is_ended=end is not None,
+            digest=self._response_body.digest() if end is not None else b"",
+        )
+        if end is not None:
+            self._ended(end)
+        elif not may_go_on and connection is not None:
+            connection.pause_reading()
+
+    def _ended(self, end: EndRead) -> None:
+        """The response is complete: keep the connection if both sides are through with it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.finish(is_reusable=end.is_reusable and self._is_request_ended)
+        self._over(None)
+
+    def _framed(self, data: bytes, is_ended: bool, digest: bytes) -> list[bytes]:
+        """Return body bytes as the upstream gets them. Raises `ProtocolError` for a broken body."""
+        self._request_body.add(data)
+        self._request_body.told = digest
+        self._unconsumed += len(data)
+        buffers = [*self._writer.data(data)]
+        if is_ended:
+            self._is_request_ended = True
+            buffers.append(self._writer.end())
+        return buffers
+
+    def _send(self, buffers: list[bytes]) -> None:
         if self._connection is None:
-            self._waiting.extend(buffers)
-        else:
-            self._connection.write(*buffers)
+            self._waiting += buffers
+            return
+        if self._response is None:
+            # An upload may take its time: an upstream that still takes it in is not late.
+            self._connection.expect(self._response_seconds)
+        self._connection.write(*buffers)
 
     def _settle_credit(self) -> None:
         """Let the caller send more, for what has left for the upstream."""
@@ -167,45 +214,21 @@ class Forward:
             self._session.consumed(self._request.stream, self._unconsumed)
             self._unconsumed = 0
 
-    def _wait_for_response(self, wait: float, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(wait, self._look_for_response, seconds)
-
-    def _look_for_response(self, seconds: float) -> None:
-        """An upload may take its time: an upstream that still takes it in is not late."""
-        left = self._progressed + seconds - self._clock.monotonic()
-        if left > 0:
-            self._wait_for_response(left, seconds)
-            return
-        why = f"{self._upstream} did not begin to answer within {seconds:g} s"
-        self._fail(ResetCode.UPSTREAM_TIMEOUT, why)
-
     def _fail(self, code: ResetCode, message: str) -> None:
         if not self._is_over:
             self._session.reset_stream(self._request.stream, code, message)
             self._over(message)
 
-    def _release(self, *, is_reusable: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.finish(is_reusable=is_reusable)
-
     def _over(self, failure: str | None) -> None:
         if self._is_over:
             return
         self._is_over = True
-        self._stop_timer()
         self._waiting.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()
         self._settle_credit()
         self._session.forward_ended(self._request.stream, self._exchange(failure))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _exchange(self, failure: str | None) -> Exchange:
         request = self._request
@@ -215,10 +238,13 @@ class Forward:
             remote=request.remote,
             request=request.head,
             response=self._response,
-            request_body_bytes=self._request_bytes,
-            response_body_bytes=self._response_bytes,
+            request_body_bytes=self._request_body.length,
+            response_body_bytes=self._response_body.length,
             started=self._started,
             responded=self._responded,
             ended=self._clock.monotonic(),
             failure=failure,
+            request_digest=self._request_body.digest(),
+            response_digest=self._response_body.digest(),
+            request_digest_told=self._request_body.told,
         )

@@ -2,6 +2,7 @@
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import Headers, RequestHead
+from hookloop.tunnel.end_to_end import lower_names
 
 __all__ = ["RequestWriter"]
 
@@ -24,12 +25,12 @@ class RequestWriter:
         self._is_chunked = has_body and self._left is None
 
     def head(self) -> bytes:
-        lines = [b"%b %b HTTP/1.1\r\n" % (self._head.method, self._head.target)]
-        lines += [b"%b: %b\r\n" % header for header in self._head.headers]
+        lines = [b"%b %b HTTP/1.1" % (self._head.method, self._head.target)]
+        lines += [b": ".join(header) for header in self._head.headers]
         if self._is_chunked:
-            lines.append(b"Transfer-Encoding: chunked\r\n")
+            lines.append(b"Transfer-Encoding: chunked")
         lines.append(b"\r\n")
-        return b"".join(lines)
+        return b"\r\n".join(lines)
 
     def data(self, data: bytes) -> tuple[bytes, ...]:
         """Return buffers to write. Raises `ProtocolError` beyond Content-Length."""
@@ -53,10 +54,12 @@ class RequestWriter:
 
 
 def _content_length(headers: Headers) -> int | None:
-    values = [value.strip() for name, value in headers if name.lower() == b"content-length"]
-    if not values:
+    names = lower_names(headers)
+    if b"content-length" not in names:
         return None
-    value = values.pop()
-    if values or not value.isdigit() or len(value) > 18:  # 18 digits: an exabyte
+    value = headers[names.index(b"content-length")][1].strip()
+    if (
+        names.count(b"content-length") > 1 or not value.isdigit() or len(value) > 18
+    ):  # 18 digits: an exabyte
         raise ProtocolError("the request has no single, whole Content-Length")
     return int(value)

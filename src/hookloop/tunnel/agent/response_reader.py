@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httptools
 
 from hookloop.exchange import Headers, ResponseHead
-from hookloop.tunnel.end_to_end import end_to_end
+from hookloop.tunnel.end_to_end import end_to_end, lower_names
 from hookloop.tunnel.wire.messages import FIELDS_MAX
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "InterimRead",
     "ReaderEvent",
     "ResponseReader",
+    "is_last",
 ]
 
 HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB; node sends at most 16 KiB
@@ -28,17 +29,25 @@ class InterimRead:
     head: ResponseHead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FinalRead:
+    """The final head; a short response has come as a whole."""
+
     head: ResponseHead
+    body: bytes = b""
+    """What came of the body with the head."""
+    end: "EndRead | None" = None
+    """The end, where it came with the head too: then no `EndRead` follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyRead:
+    """More of the body."""
+
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EndRead:
     """The response is complete."""
 
@@ -57,6 +66,13 @@ class BrokenRead:
 ReaderEvent = InterimRead | FinalRead | BodyRead | EndRead | BrokenRead
 
 
+def is_last(event: ReaderEvent) -> bool:
+    """Say whether nothing of the response follows."""
+    if isinstance(event, FinalRead):
+        return event.end is not None
+    return isinstance(event, EndRead | BrokenRead)
+
+
 class ResponseReader:
     """Reads one response; the next one on the same connection needs a new reader."""
 
@@ -64,6 +80,8 @@ class ResponseReader:
         self._parser = httptools.HttpResponseParser(self)
         self._is_head_request = is_head_request
         self._events: list[ReaderEvent] = []
+        self._final: FinalRead | None = None
+        """The last event, where it is a head that what follows may be added to."""
         self._reason: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
         self._silent_bytes = 0
@@ -112,13 +130,9 @@ class ResponseReader:
         status = self._parser.get_status_code()
         self._is_interim = status < 200
         fields = tuple(self._fields)
-        names = [name.lower() for name, _ in fields]
-        head = ResponseHead(status, b"".join(self._reason), end_to_end(fields))
-        codings = [
-            value.strip().lower()
-            for name, (_, value) in zip(names, fields, strict=True)
-            if name == b"transfer-encoding"
-        ]
+        names = lower_names(fields)
+        head = ResponseHead(status, b"".join(self._reason), end_to_end(fields, names))
+        is_coded = b"transfer-encoding" in names
         self._reason.clear()
         self._fields.clear()
         if self._is_over:
@@ -126,7 +140,7 @@ class ResponseReader:
         if len(head.headers) > FIELDS_MAX:
             self._break(f"its answer has over {FIELDS_MAX} header fields")
             return
-        if codings and codings != [b"chunked"]:
+        if is_coded and not _is_chunked(fields, names):
             # Passed on without this field the body would be taken for something it is not.
             self._break("its answer has a transfer coding that nobody asked for")
             return
@@ -136,14 +150,20 @@ class ResponseReader:
         if self._is_interim:
             self._events.append(InterimRead(head))
             return
-        self._needs_eof = not codings and b"content-length" not in names
-        self._events.append(FinalRead(head))
+        self._needs_eof = not is_coded and b"content-length" not in names
+        self._final = FinalRead(head)
+        self._events.append(self._final)
         if self._is_head_request:
             # llhttp cannot be told that no body follows, so this connection ends here.
             self._end((), is_reusable=False)
 
     def on_body(self, data: bytes) -> None:
-        if not self._is_over:
+        if self._is_over:
+            return
+        if self._final is not None and not self._final.body:
+            self._final.body = data
+        else:
+            self._final = None
             self._events.append(BodyRead(data))
 
     def on_message_complete(self) -> None:
@@ -159,7 +179,11 @@ class ResponseReader:
 
     def _end(self, trailers: Headers, *, is_reusable: bool) -> None:
         self._is_over = True
-        self._events.append(EndRead(trailers, is_reusable))
+        end = EndRead(trailers, is_reusable)
+        if self._final is not None and not trailers:
+            self._final.end = end
+        else:
+            self._events.append(end)
 
     def _break(self, message: str) -> None:
         if not self._is_over:
@@ -168,7 +192,19 @@ class ResponseReader:
 
     def _take(self) -> list[ReaderEvent]:
         events, self._events = self._events, []
-        if self._has_surplus and events and isinstance(events[-1], EndRead):
-            # What follows would be read as the answer to the next request.
-            events[-1] = EndRead(events[-1].trailers, is_reusable=False)
+        self._final = None
+        if self._has_surplus and events:
+            last = events[-1]
+            end = last.end if isinstance(last, FinalRead) else last
+            if isinstance(end, EndRead):
+                end.is_reusable = False  # what follows would be read as the next answer
         return events
+
+
+def _is_chunked(fields: Headers, names: list[bytes]) -> bool:
+    codings = [
+        value.strip().lower()
+        for name, (_, value) in zip(names, fields, strict=True)
+        if name == b"transfer-encoding"
+    ]
+    return codings == [b"chunked"]

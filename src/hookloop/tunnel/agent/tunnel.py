@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from hookloop.clock import Clock
 from hookloop.errors import RefusedError
 from hookloop.tunnel.wire.messages import Bind, Bound, Refused
 
@@ -28,7 +29,7 @@ class Tunnel:
     It outlives sessions: each new one binds it again, under the name it had.
     """
 
-    def __init__(self, config: TunnelConfig, ref: int) -> None:
+    def __init__(self, config: TunnelConfig, ref: int, clock: Clock) -> None:
         self.config = config
         self.ref = ref
         """Leads the relay's answers to a BIND back to us."""
@@ -40,7 +41,7 @@ class Tunnel:
         """Whether callers reach it now."""
         self.refusal: RefusedError | None = None
         """Why the relay did not give it, the last time it was asked."""
-        self.pool = UpstreamPool(config.upstream)
+        self.pool = UpstreamPool(config.upstream, clock)
         self.exchanges = 0
         self.exchanges_open = 0
         self.retry: asyncio.TimerHandle | None = None

@@ -4,11 +4,13 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
+from hookloop.clock import Clock
 from hookloop.exchange import RequestHead
+from hookloop.tunnel.patience import Patience
 from hookloop.tunnel.turn_writer import TurnWriter
 
 from .config import Upstream
-from .response_reader import BrokenRead, EndRead, ReaderEvent, ResponseReader
+from .response_reader import BrokenRead, ReaderEvent, ResponseReader, is_last
 
 __all__ = ["UpstreamConnection", "UpstreamPool", "UpstreamUser"]
 
@@ -26,17 +28,23 @@ class UpstreamUser(Protocol):
         """What was written before has left; more may come."""
         ...
 
+    def upstream_late(self) -> None:
+        """The time that `UpstreamConnection.expect` gave is over."""
+        ...
+
 
 class UpstreamConnection(asyncio.Protocol):
     """A connection to the upstream; get one from `UpstreamPool`."""
 
-    def __init__(self, pool: "UpstreamPool") -> None:
+    def __init__(self, pool: "UpstreamPool", clock: Clock) -> None:
         self._pool = pool
+        self._patience = Patience(clock, self._ran_out)
+        """With the upstream while it serves somebody, with us while it serves nobody."""
         self._writer = TurnWriter()
         self._transport: asyncio.Transport | None = None
         self._user: UpstreamUser | None = None
         self._reader: ResponseReader | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
+        self._is_paused = False
         self.is_full = False
         """More than `WRITE_BUFFER_BYTES` wait to be sent."""
 
@@ -44,20 +52,33 @@ class UpstreamConnection(asyncio.Protocol):
         """Serve *user* until its response has ended, or `abandon`."""
         self._user = user
         self._reader = ResponseReader(is_head_request=head.method == b"HEAD")
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._patience.stop()
 
     def write(self, *buffers: bytes) -> None:
         self._writer.write(*buffers)
+
+    def write_now(self, buffers: list[bytes]) -> None:
+        """Write what ends the request, and all that was written before it."""
+        self._writer.write_now(buffers)
+
+    def expect(self, seconds: float) -> None:
+        """Call the user's `upstream_late` in *seconds*, whatever was said before."""
+        self._patience.wait(seconds)
+
+    def expect_no_more(self) -> None:
+        """The user waits for nothing in particular now."""
+        self._patience.stop()
 
     def pause_reading(self) -> None:
         """The relay takes no more for now."""
         # uvloop, unlike asyncio, raises on a transport that is closing.
         if self._transport is not None and not self._transport.is_closing():
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self._is_paused = False
             self._transport.resume_reading()
 
     def finish(self, *, is_reusable: bool) -> None:
@@ -67,9 +88,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if is_reusable and self._pool.keep(self):
-            self.resume_reading()
-            loop = asyncio.get_running_loop()
-            self._idle_timer = loop.call_later(IDLE_SECONDS_MAX, self.close)
+            if self._is_paused:
+                self.resume_reading()
+            self._patience.wait(IDLE_SECONDS_MAX)
         else:
             self.close()
 
@@ -113,19 +134,24 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._writer.transport = None
         self._pool.forget(self)
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._patience.close()
         if self._reader is not None:
             # A reset is never the clean end of a body.
             broken = BrokenRead("it reset the connection")
             self._tell([broken] if exc else self._reader.receive_eof())
+
+    def _ran_out(self) -> None:
+        if self._user is None:
+            self.close()
+        else:
+            self._user.upstream_late()
 
     def _tell(self, events: list[ReaderEvent]) -> None:
         for event in events:
             user = self._user
             if user is None:
                 return
-            if isinstance(event, EndRead | BrokenRead):
+            if is_last(event):
                 self._reader = None
             user.upstream_event(event)
 
@@ -133,8 +159,9 @@ class UpstreamConnection(asyncio.Protocol):
 class UpstreamPool:
     """Connections that wait for their next exchange, newest first."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
         self._upstream = upstream
+        self._clock = clock
         self._idle: deque[UpstreamConnection] = deque()
 
     def take(self) -> UpstreamConnection | None:
@@ -150,7 +177,7 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         upstream = self._upstream
         _, connection = await loop.create_connection(
-            lambda: UpstreamConnection(self), upstream.host, upstream.port
+            lambda: UpstreamConnection(self, self._clock), upstream.host, upstream.port
         )
         return connection
 

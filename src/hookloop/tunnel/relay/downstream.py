@@ -17,14 +17,14 @@ from typing import Protocol, cast
 
 from hookloop.clock import Clock
 from hookloop.errors import LocalError, ProtocolError
-from hookloop.exchange import CaptureSink, Exchange, Headers, RequestHead, ResponseHead
+from hookloop.exchange import CaptureSink, Headers, RequestHead, ResponseHead
+from hookloop.tunnel.patience import Patience
 from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
 from .config import RelayConfig
-from .http_head import Admitted, RawRequest, admit, passable_trailers, with_forwarded
+from .http_head import Admitted, admit, passable_trailers, with_forwarded
 from .link import Link
-from .patience import Patience
 from .refusal import Refusal, refusal_for_reset, render_refusal
 from .request_reader import (
     BodyRead,
@@ -35,6 +35,7 @@ from .request_reader import (
     UnreadableRead,
 )
 from .response import ResponseWriter
+from .serving import Serving
 
 __all__ = ["Downstream", "Front", "Page", "Route"]
 
@@ -85,26 +86,6 @@ class Front(Protocol):
     def downstream_lost(self, downstream: "Downstream") -> None: ...
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """The exchange that is being served."""
-
-    request: RequestHead
-    writer: ResponseWriter
-    started: float
-    tunnel: str = ""
-    link: Link | None = None
-    stream: int | None = None
-    response: ResponseHead | None = None
-    responded: float | None = None
-    request_bytes: int = 0
-    response_bytes: int = 0
-    drained_bytes: int = 0
-    has_body: bool = False
-    is_request_ended: bool = False
-    is_response_ended: bool = False
-
-
 class Downstream(asyncio.Protocol):
     """One caller's connection; see the module's text. It is a `link.AnsweredCaller`."""
 
@@ -112,10 +93,10 @@ class Downstream(asyncio.Protocol):
         self._front = front
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._remote = ""
+        self._remote = self._remote_host = ""
         self._reader = RequestReader()
         self._ahead: deque[ReaderEvent] = deque()
-        self._exchange: _Exchange | None = None
+        self._exchange: Serving | None = None
         self._writer = TurnWriter()
         self._is_full = False
         """The caller does not read as fast as the answer comes."""
@@ -154,7 +135,7 @@ class Downstream(asyncio.Protocol):
         self._writer.transport = self._transport
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
-        self._remote = f"{peer[0]}:{peer[1]}"
+        self._remote_host, self._remote = str(peer[0]), f"{peer[0]}:{peer[1]}"
         self._patience.wait(self._front.config.head_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -191,7 +172,7 @@ class Downstream(asyncio.Protocol):
         self._settle_credit()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._leave_stream(exchange, "the caller closed the connection")
+            exchange.leave_stream("the caller closed the connection")
             self._capture(exchange, "the caller closed the connection")
         self._front.downstream_lost(self)
 
@@ -214,8 +195,8 @@ class Downstream(asyncio.Protocol):
 
     def _take(self, event: ReaderEvent) -> None:
         match event:
-            case HeadRead(raw, keep_alive, after_upgrade):
-                self._begin(raw, keep_alive, after_upgrade)
+            case HeadRead():
+                self._begin(event)
             case BodyRead(data):
                 self._body(data)
             case EndRead(trailers):
@@ -223,23 +204,29 @@ class Downstream(asyncio.Protocol):
             case UnreadableRead(refusal):
                 self._unreadable(refusal)
 
-    def _begin(self, raw: RawRequest, keep_alive: bool, after_upgrade: bytes | None) -> None:
+    def _begin(self, read: HeadRead) -> None:
+        raw = read.raw
         head = RequestHead(raw.method, raw.target, raw.headers)
-        writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=keep_alive)
-        exchange = self._exchange = _Exchange(head, writer, self._front.clock.monotonic())
-        exchange.is_request_ended = after_upgrade is not None  # as HTTP; nothing more is read
-        self._patience.wait(self._front.config.idle_seconds)
+        writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=read.keep_alive)
+        exchange = self._exchange = Serving(head, writer, self._front.clock.monotonic())
+        # One that leaves HTTP has ended as HTTP: nothing more is read.
+        exchange.is_request_ended = read.is_ended or read.after_upgrade is not None
+        if exchange.is_request_ended:
+            self._patience.stop()
+        else:
+            self._patience.wait(self._front.config.idle_seconds)
         verdict = admit(raw)
         if isinstance(verdict, Refusal):
             writer.keep_alive = False
+            exchange.drained_bytes = len(read.body)
             self._answer(exchange, verdict)
-        elif after_upgrade is not None:
-            self._switch(exchange, verdict, head, after_upgrade)
+        elif read.after_upgrade is not None:
+            self._switch(exchange, verdict, head, read.after_upgrade)
         else:
-            self._pass_on(exchange, verdict)
+            self._pass_on(exchange, verdict, read)
 
     def _switch(
-        self, exchange: _Exchange, admitted: Admitted, upgrade: RequestHead, rest: bytes
+        self, exchange: Serving, admitted: Admitted, upgrade: RequestHead, rest: bytes
     ) -> None:
         assert self._transport is not None  # noqa: S101  # we are reading from it
         self._writer.flush()
@@ -260,7 +247,7 @@ class Downstream(asyncio.Protocol):
         self._reading.close()
         self._front.downstream_lost(self)
 
-    def _pass_on(self, exchange: _Exchange, admitted: Admitted) -> None:
+    def _pass_on(self, exchange: Serving, admitted: Admitted, read: HeadRead) -> None:
         route = self._front.route(admitted)
         if isinstance(route, Refusal):
             self._answer(exchange, route)
@@ -268,13 +255,20 @@ class Downstream(asyncio.Protocol):
         if isinstance(route, Page):
             self._answer_page(exchange, route)
             return
-        remote_host = self._remote.rpartition(":")[0]
-        scheme = self._front.scheme
-        exchange.request = with_forwarded(admitted.head, remote_host=remote_host, scheme=scheme)
+        exchange.request = with_forwarded(
+            admitted, remote_host=self._remote_host, scheme=self._front.scheme
+        )
         exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
+        exchange.request_body.add(read.body)
         request = Request(route.tunnel, self._remote, exchange.request)
         try:
-            stream = route.link.open_stream(request, self, is_ended=not admitted.has_body)
+            stream = route.link.open_stream(
+                request,
+                read.body,
+                self,
+                is_ended=read.is_ended or not admitted.has_body,
+                digest=exchange.request_body.digest() if read.is_ended else b"",
+            )
         except LocalError:
             # llhttp lets through what the wire does not carry; it came from the caller.
             message = "the request head has a field that is not valid HTTP"
@@ -294,7 +288,7 @@ class Downstream(asyncio.Protocol):
             if exchange.drained_bytes > DRAIN_BYTES_MAX:
                 self._close()
             return
-        exchange.request_bytes += len(data)
+        exchange.request_body.add(data)
         self._patience.wait(self._front.config.idle_seconds)
         if not exchange.link.send_data(exchange.stream, data):
             self._is_held = True
@@ -311,7 +305,11 @@ class Downstream(asyncio.Protocol):
             self._finish(exchange)
         elif exchange.has_body and exchange.link is not None and exchange.stream is not None:
             try:
-                exchange.link.end_stream(exchange.stream, passable_trailers(trailers))
+                exchange.link.end_stream(
+                    exchange.stream,
+                    passable_trailers(trailers),
+                    digest=exchange.request_body.digest(),
+                )
             except LocalError:
                 message = "the trailers have a field that is not valid HTTP"
                 self._unreadable(Refusal(400, "bad_request", message))
@@ -322,9 +320,9 @@ class Downstream(asyncio.Protocol):
         if exchange is None:
             writer = ResponseWriter(method=b"GET", version="1.1", keep_alive=False)
             head = RequestHead(b"", b"", ())
-            exchange = self._exchange = _Exchange(head, writer, self._front.clock.monotonic())
+            exchange = self._exchange = Serving(head, writer, self._front.clock.monotonic())
         else:
-            self._leave_stream(exchange, "the caller's request is not valid HTTP/1.1")
+            exchange.leave_stream("the caller's request is not valid HTTP/1.1")
         exchange.is_request_ended = True
         exchange.writer.keep_alive = False
         if exchange.response is None:
@@ -337,32 +335,55 @@ class Downstream(asyncio.Protocol):
 
     # --- link.AnsweredCaller: answers on their way out --------------------------------------
 
-    def response_head(self, head: ResponseHead, *, is_ended: bool) -> None:
+    def response_head(
+        self, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
+    ) -> None:
         exchange = self._exchange
         if exchange is None or exchange.is_response_ended:
             return
-        if head.status < 200:
-            self._writer.write(exchange.writer.interim(head))
-        else:
-            self._final_head(exchange, head, is_ended)
-
-    def response_data(self, data: bytes, *, is_ended: bool) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.is_response_ended:
-            return
-        exchange.response_bytes += len(data)
-        self._unconsumed += len(data)
         try:
-            self._writer.write(*exchange.writer.data(data))
-            if is_ended:
-                self._writer.write(exchange.writer.end())
+            if head.status < 200:
+                self._writer.write(exchange.writer.interim(head))
+                return
+            buffers = [exchange.writer.head(head), *self._framed(exchange, body, is_ended)]
         except ProtocolError as error:
             self._give_up(exchange, str(error))
             return
+        exchange.response = head
+        exchange.responded = self._front.clock.monotonic()
+        exchange.response_body.told = digest
+        self._pass_back(exchange, buffers, is_ended)
+
+    def response_data(self, data: bytes, *, is_ended: bool, digest: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_response_ended:
+            return
+        try:
+            buffers = self._framed(exchange, data, is_ended)
+        except ProtocolError as error:
+            self._give_up(exchange, str(error))
+            return
+        exchange.response_body.told = digest
+        self._pass_back(exchange, buffers, is_ended)
+
+    def _framed(self, exchange: Serving, body: bytes, is_ended: bool) -> list[bytes]:
+        """Return body bytes as the caller gets them. Raises `ProtocolError` for a broken body."""
+        self._unconsumed += len(body)
+        exchange.response_body.add(body)
+        buffers = [*exchange.writer.data(body)]
+        if is_ended:
+            buffers.append(exchange.writer.end())
+        return buffers
+
+    def _pass_back(self, exchange: Serving, buffers: list[bytes], is_ended: bool) -> None:
+        """Write some of the answer, and at once where nothing will come to go with it."""
+        if is_ended:
+            self._writer.write_now(buffers)
+            self._response_ended(exchange)
+            return
+        self._writer.write(*buffers)
         if not self._is_full:
             self._settle_credit()
-        if is_ended:
-            self._response_ended(exchange)
 
     def response_trailers(self, trailers: Headers) -> None:
         exchange = self._exchange
@@ -394,38 +415,24 @@ class Downstream(asyncio.Protocol):
 
     # --- the answer ---------------------------------------------------------------------------
 
-    def _final_head(self, exchange: _Exchange, head: ResponseHead, is_ended: bool) -> None:
-        try:
-            written = exchange.writer.head(head)
-            if is_ended:
-                written += exchange.writer.end()
-        except ProtocolError as error:
-            self._give_up(exchange, str(error))
-            return
-        exchange.response = head
-        exchange.responded = self._front.clock.monotonic()
-        self._writer.write(written)
-        if is_ended:
-            self._response_ended(exchange)
-
-    def _give_up(self, exchange: _Exchange, why: str) -> None:
+    def _give_up(self, exchange: Serving, why: str) -> None:
         """The agent's answer cannot be passed on: say 502, or cut what has begun."""
-        self._leave_stream(exchange, why)
+        exchange.leave_stream(why)
         self.stream_reset(ResetCode.UPSTREAM_BROKEN, why)
 
-    def _answer(self, exchange: _Exchange, refusal: Refusal) -> None:
+    def _answer(self, exchange: Serving, refusal: Refusal) -> None:
         head, body = render_refusal(refusal, accept=exchange.request.get(b"accept"))
         logger.info("refused status=%d code=%s", refusal.status, refusal.code)
         self._answer_page(exchange, Page(head, body))
 
-    def _answer_page(self, exchange: _Exchange, page: Page) -> None:
+    def _answer_page(self, exchange: Serving, page: Page) -> None:
         exchange.response = page.head
         exchange.responded = self._front.clock.monotonic()
         self._writer.write(exchange.writer.head(page.head, is_own=True))
         self._writer.write(*exchange.writer.data(page.body), exchange.writer.end())
         self._response_ended(exchange)
 
-    def _response_ended(self, exchange: _Exchange) -> None:
+    def _response_ended(self, exchange: Serving) -> None:
         exchange.is_response_ended = True
         self._is_held = False
         self._settle_credit()
@@ -436,7 +443,7 @@ class Downstream(asyncio.Protocol):
         self._patience.wait(LINGER_SECONDS)
         self._resume_reading()
 
-    def _finish(self, exchange: _Exchange) -> None:
+    def _finish(self, exchange: Serving) -> None:
         self._exchange = None
         self._capture(exchange, None)
         if not exchange.writer.keep_alive or (self._has_ended and not self._ahead):
@@ -449,28 +456,11 @@ class Downstream(asyncio.Protocol):
         else:
             self._resume_reading()
 
-    def _leave_stream(self, exchange: _Exchange, why: str) -> None:
-        if exchange.link is not None and exchange.stream is not None:
-            exchange.link.cancel(exchange.stream, why)
-
-    def _capture(self, exchange: _Exchange, failure: str | None) -> None:
-        if not exchange.tunnel:
-            return
-        self._front.sink.captured(
-            Exchange(
-                hop="relay",
-                tunnel=exchange.tunnel,
-                remote=self._remote,
-                request=exchange.request,
-                response=exchange.response,
-                request_body_bytes=exchange.request_bytes,
-                response_body_bytes=exchange.response_bytes,
-                started=exchange.started,
-                responded=exchange.responded,
-                ended=self._front.clock.monotonic(),
-                failure=failure,
-            )
-        )
+    def _capture(self, exchange: Serving, failure: str | None) -> None:
+        if exchange.tunnel:
+            now = self._front.clock.monotonic()
+            captured = exchange.captured(remote=self._remote, now=now, failure=failure)
+            self._front.sink.captured(captured)
 
     # --- the socket -----------------------------------------------------------------------------
 
@@ -493,7 +483,7 @@ class Downstream(asyncio.Protocol):
     def _bytes_unread(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def _cut(self, exchange: _Exchange) -> None:
+    def _cut(self, exchange: Serving) -> None:
         """Leave the answer without its end, so that the caller sees that it is cut."""
         self._exchange = None
         if not exchange.writer.is_cut_visible and self._transport is not None:

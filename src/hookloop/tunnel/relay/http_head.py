@@ -7,9 +7,10 @@ for what it lets through. A head is always rebuilt from its parts, never spliced
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hookloop.exchange import Headers, RequestHead
-from hookloop.tunnel.end_to_end import end_to_end
+from hookloop.tunnel.end_to_end import end_to_end, lower_names
 
 from .refusal import Refusal
 
@@ -29,7 +30,8 @@ HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB with X-Forwarded-*; nginx 3
 HEADERS_MAX = 100  # as nginx and Go
 TARGET_BYTES_MAX = 8 * 1024  # as Apache and nginx
 
-_FORWARDED = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
+_CLAIMS = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
+_CLAIM_BEGINNINGS = (b"x-forwarded-", b"x-real-ip", b"forwarded")
 # RFC 9110 section 6.5.1: fields of framing, routing or credentials, which a recipient may
 # merge into the head long after somebody checked it.
 _NEVER_TRAILERS = frozenset(
@@ -67,25 +69,34 @@ class Admitted:
 
     host: str
     """Lower case, without port or trailing dot."""
+    host_field: bytes
+    """The same as it came."""
     head: RequestHead
-    """In origin form, without hop-by-hop fields."""
+    """In origin form, without hop-by-hop fields and without what is in *claims*."""
     has_body: bool
+    claims: Headers
+    """What the caller says of where the request came from: X-Forwarded-* and the like."""
 
 
 def admit(raw: RawRequest) -> Admitted | Refusal:
     """Judge a request head."""
-    refusal = _check_size(raw) or _check_framing(raw)
+    names = lower_names(raw.headers)
+    refusal = _check_size(raw) or _check_framing(raw, names)
     if refusal:
         return refusal
-    hosts = [value for name, value in raw.headers if name.lower() == b"host"]
-    if len(hosts) != 1:
+    if names.count(b"host") != 1:
         return _bad("a request needs exactly one Host field")
-    target = _origin_form(raw.target, hosts[0])
-    host = _host_name(hosts[0])
+    host_field = raw.headers[names.index(b"host")][1]
+    target = _origin_form(raw.target, host_field)
+    host = _host_name(host_field)
     if target is None or host is None:
         return _bad("the Host field, or the target of the request line, is not valid")
-    headers = end_to_end(raw.headers)
-    return Admitted(host, RequestHead(raw.method, target, headers), _has_body(raw.headers))
+    headers = end_to_end(raw.headers, names)
+    claims: Headers = ()
+    if [name for name in names if name.startswith(_CLAIM_BEGINNINGS)]:
+        headers, claims = _without_claims(headers)
+    head = RequestHead(raw.method, target, headers)
+    return Admitted(host, host_field, head, _has_body(raw.headers, names), claims)
 
 
 def passable_trailers(trailers: Headers) -> Headers:
@@ -94,8 +105,8 @@ def passable_trailers(trailers: Headers) -> Headers:
         return ()
     return tuple(
         field
-        for field in end_to_end(trailers)
-        if not (field[0].lower() in _NEVER_TRAILERS or _is_forwarded(field[0].lower()))
+        for field in end_to_end(trailers, lower_names(trailers))
+        if not (field[0].lower() in _NEVER_TRAILERS or _is_claim(field[0].lower()))
     )
 
 
@@ -105,23 +116,28 @@ def is_within_limits(headers: Headers, *, more_bytes: int = 0) -> bool:
     return size + more_bytes <= HEAD_BYTES_MAX and len(headers) <= HEADERS_MAX
 
 
-def with_forwarded(head: RequestHead, *, remote_host: str, scheme: str) -> RequestHead:
+def with_forwarded(admitted: Admitted, *, remote_host: str, scheme: str) -> RequestHead:
     """
     Say where the request came from.
 
     What the caller claims about itself is replaced: a public relay trusts nobody.
     """
-    kept = tuple([header for header in head.headers if not _is_forwarded(header[0].lower())])
+    head = admitted.head
     added = (
         (b"X-Forwarded-For", remote_host.encode()),
         (b"X-Forwarded-Proto", scheme.encode()),
-        (b"X-Forwarded-Host", head.get(b"host") or b""),
+        (b"X-Forwarded-Host", admitted.host_field),
     )
-    return RequestHead(head.method, head.target, kept + added)
+    return RequestHead(head.method, head.target, head.headers + added)
 
 
-def _is_forwarded(name: bytes) -> bool:
-    return name.startswith(b"x-forwarded-") or name in _FORWARDED
+def _without_claims(headers: Headers) -> tuple[Headers, Headers]:
+    claims = tuple([header for header in headers if _is_claim(header[0].lower())])
+    return tuple([header for header in headers if header not in claims]), claims
+
+
+def _is_claim(name: bytes) -> bool:
+    return name.startswith(b"x-forwarded-") or name in _CLAIMS
 
 
 def _check_size(raw: RawRequest) -> Refusal | None:
@@ -136,17 +152,17 @@ def _check_size(raw: RawRequest) -> Refusal | None:
     return None
 
 
-def _check_framing(raw: RawRequest) -> Refusal | None:
+def _check_framing(raw: RawRequest, names: list[bytes]) -> Refusal | None:
     if raw.version not in {"1.0", "1.1"}:
         return Refusal(505, "bad_version", "this relay speaks HTTP/1.1 and HTTP/1.0")
     if raw.method == b"CONNECT":
         return Refusal(501, "method_refused", "this relay is not a forward proxy")
-    codings = [value for name, value in raw.headers if name.lower() == b"transfer-encoding"]
-    if not codings:
+    if b"transfer-encoding" not in names:
         return None
     if raw.version == "1.0":
         return _bad("Transfer-Encoding does not exist in HTTP/1.0")
-    if [coding.strip().lower() for coding in codings] != [b"chunked"]:
+    coding = raw.headers[names.index(b"transfer-encoding")][1].strip().lower()
+    if coding != b"chunked" or names.count(b"transfer-encoding") > 1:
         return Refusal(501, "bad_transfer_encoding", "the only transfer coding here is chunked")
     return None
 
@@ -165,6 +181,7 @@ def _origin_form(target: bytes, host: bytes) -> bytes | None:
     return path if path.startswith(b"/") else b"/" + path
 
 
+@lru_cache(maxsize=1024)  # callers name the same few hosts; a thousand others cost what they cost
 def _host_name(host: bytes) -> str | None:
     name, colon, port = host.lower().rpartition(b":")
     if not colon or host.endswith(b"]"):
@@ -179,12 +196,11 @@ def _host_name(host: bytes) -> str | None:
     return name.decode("ascii")
 
 
-def _has_body(headers: Headers) -> bool:
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"transfer-encoding" or (lower == b"content-length" and value.strip() != b"0"):
-            return True
-    return False
+def _has_body(headers: Headers, names: list[bytes]) -> bool:
+    if b"content-length" in names:
+        # The parser let one through only, or several that are the same.
+        return headers[names.index(b"content-length")][1].strip() != b"0"
+    return b"transfer-encoding" in names
 
 
 def _bad(message: str) -> Refusal:

@@ -30,10 +30,19 @@ REVOKED_SECONDS = 1.0  # for the agent to read why its session ends
 class AnsweredCaller(Protocol):
     """What a stream needs of the caller it answers. None of these may raise."""
 
-    def response_head(self, head: ResponseHead, *, is_ended: bool) -> None: ...
+    def response_head(
+        self, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
+    ) -> None:
+        """
+        Take a head, and what came of the body with it.
 
-    def response_data(self, data: bytes, *, is_ended: bool) -> None:
-        """The duty: `Link.consumed` once the bytes are passed on or dropped."""
+        The duty: `Link.consumed` once the body's bytes are passed on or dropped. *digest*:
+        its SHA-256 as the agent read it, where it is ended and the agent told it.
+        """
+        ...
+
+    def response_data(self, data: bytes, *, is_ended: bool, digest: bytes) -> None:
+        """Take more of the body, with the same duty."""
         ...
 
     def response_trailers(self, trailers: Headers) -> None: ...
@@ -118,12 +127,18 @@ class Link:
         return self._session.is_going_away
 
     def open_stream(
-        self, request: Request, caller: AnsweredCaller, *, is_ended: bool
+        self,
+        request: Request,
+        body: bytes,
+        caller: AnsweredCaller,
+        *,
+        is_ended: bool,
+        digest: bytes = b"",
     ) -> int | None:
-        """Pass a request on; None when the agent takes no more now."""
+        """Pass a request on, with what is there of its body; None when the agent takes no more."""
         if not self._can_open_stream():
             return None
-        stream = self._session.open_stream(request, is_ended=is_ended)
+        stream = self._session.open_stream(request, body, is_ended=is_ended, digest=digest)
         self._callers[stream] = caller
         self._carrier.flush_soon()
         return stream
@@ -142,9 +157,13 @@ class Link:
         self._carrier.flush_soon()
         return self._session.send_data(stream, data)
 
-    def end_stream(self, stream: int, trailers: Headers = ()) -> None:
-        """The request's body is complete, or the caller of a raw stream sends no more."""
-        self._session.end_stream(stream, trailers)
+    def end_stream(self, stream: int, trailers: Headers = (), *, digest: bytes = b"") -> None:
+        """
+        The request's body is complete, or the caller of a raw stream sends no more.
+
+        *digest*: the SHA-256 of the body.
+        """
+        self._session.end_stream(stream, trailers, digest=digest)
         if raw := self._raw.get(stream):
             raw.is_caller_ended = True
             self._forget_ended(stream, raw)
@@ -262,7 +281,11 @@ class Link:
         if caller:
             if event.is_ended:
                 del self._callers[event.stream]
-            caller.response_head(event.head, is_ended=event.is_ended)
+            caller.response_head(
+                event.head, event.body, is_ended=event.is_ended, digest=event.digest
+            )
+        else:
+            self.consumed(event.stream, len(event.body))
 
     def _data(self, event: events.DataReceived) -> None:
         caller = self._callers.get(event.stream)
@@ -271,7 +294,7 @@ class Link:
             return
         if event.is_ended:
             del self._callers[event.stream]
-        caller.response_data(event.data, is_ended=event.is_ended)
+        caller.response_data(event.data, is_ended=event.is_ended, digest=event.digest)
 
     def _raw_data(self, event: events.DataReceived) -> None:
         raw = self._raw.get(event.stream)

@@ -18,19 +18,29 @@ from .refusal import Refusal
 __all__ = ["BodyRead", "EndRead", "HeadRead", "ReaderEvent", "RequestReader", "UnreadableRead"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HeadRead:
-    """A request begins."""
+    """
+    A request begins; a short one has come as a whole.
+
+    Most webhooks arrive in one packet, and are passed on in one step.
+    """
 
     raw: RawRequest
     keep_alive: bool
     """The caller would like to use the connection again."""
+    body: bytes = b""
+    """What came of the body with the head."""
+    is_ended: bool = False
+    """That is all of it: no `EndRead` follows."""
     after_upgrade: bytes | None = None
     """For a request to leave HTTP: what came behind it. Nothing more is read then."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyRead:
+    """More of the body."""
+
     data: bytes
 
 
@@ -57,6 +67,8 @@ class RequestReader:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._events: list[ReaderEvent] = []
+        self._head: HeadRead | None = None
+        """The last event, where it is a head that what follows may be added to."""
         self._target: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
         self._silent_bytes = 0
@@ -79,6 +91,7 @@ class RequestReader:
         self._silent_bytes = 0 if self._events else self._silent_bytes + len(data)
         if self._silent_bytes > HEAD_BYTES_MAX:
             self._too_large()
+        self._head = None
         events, self._events = self._events, []
         return events
 
@@ -107,16 +120,26 @@ class RequestReader:
         if self._parser.should_upgrade():
             self._leaving = raw
         else:
-            self._events.append(HeadRead(raw, self._parser.should_keep_alive()))
+            self._head = HeadRead(raw, self._parser.should_keep_alive())
+            self._events.append(self._head)
         self._target.clear()
         self._fields.clear()
 
     def on_body(self, data: bytes) -> None:
-        if not self._is_over:
+        if self._is_over:
+            return
+        if self._head is not None and not self._head.body:
+            self._head.body = data
+        else:
+            self._head = None
             self._events.append(BodyRead(data))
 
     def on_message_complete(self) -> None:
         if self._leaving is not None or self._is_over:
+            return
+        head, self._head = self._head, None
+        if head is not None and not self._fields:
+            head.is_ended = True
             return
         trailers = tuple(self._fields)
         self._fields.clear()

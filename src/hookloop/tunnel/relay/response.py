@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import Headers, ResponseHead
-from hookloop.tunnel.end_to_end import end_to_end
+from hookloop.tunnel.end_to_end import end_to_end, lower_names
 
 from .http_head import passable_trailers
 from .refusal import ERROR_HEADER
@@ -44,7 +44,8 @@ class ResponseWriter:
         """Return a 1xx head; nothing for HTTP/1.0, which does not know them."""
         if self._version == "1.0":
             return b""
-        headers = _without(_CONTENT_LENGTH, _without(_ERROR_HEADER, end_to_end(head.headers)))
+        headers = end_to_end(head.headers, lower_names(head.headers))
+        headers = _without(_CONTENT_LENGTH, _without(_ERROR_HEADER, headers))
         return _encode_head(head.status, head.reason, headers)
 
     def head(self, head: ResponseHead, *, is_own: bool = False) -> bytes:
@@ -53,10 +54,12 @@ class ResponseWriter:
 
         Raises `ProtocolError` for a Content-Length that makes no sense.
         """
-        headers = head.headers
+        headers, names = head.headers, lower_names(head.headers)
+        length = _content_length(headers, names)
         if not is_own:
-            headers = _without(_ERROR_HEADER, end_to_end(headers))
-        length = _content_length(headers)
+            headers = end_to_end(headers, names)
+            if _ERROR_HEADER in names:
+                headers = _without(_ERROR_HEADER, headers)
         if head.status == HTTPStatus.NO_CONTENT:
             headers = _without(_CONTENT_LENGTH, headers)  # RFC 9110 section 8.6: never there
         self._has_body = not self._is_head_request and head.status not in _BODILESS
@@ -96,12 +99,13 @@ class ResponseWriter:
         return b"".join([b"0\r\n", *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
 
 
-def _content_length(headers: Headers) -> int | None:
-    values = [value.strip() for name, value in headers if name.lower() == _CONTENT_LENGTH]
-    if not values:
+def _content_length(headers: Headers, names: list[bytes]) -> int | None:
+    if _CONTENT_LENGTH not in names:
         return None
-    value = values.pop()
-    if values or not value.isdigit() or len(value) > 18:  # 18 digits: an exabyte
+    value = headers[names.index(_CONTENT_LENGTH)][1].strip()
+    if (
+        names.count(_CONTENT_LENGTH) > 1 or not value.isdigit() or len(value) > 18
+    ):  # 18 digits: an exabyte
         raise ProtocolError("the response has no single, whole Content-Length")
     return int(value)
 
@@ -111,7 +115,7 @@ def _without(name: bytes, headers: Headers) -> Headers:
 
 
 def _encode_head(status: int, reason: bytes, headers: Headers) -> bytes:
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    lines += [b"%b: %b\r\n" % header for header in headers]
+    lines = [b"HTTP/1.1 %d %b" % (status, reason)]
+    lines += [b": ".join(header) for header in headers]
     lines.append(b"\r\n")
-    return b"".join(lines)
+    return b"\r\n".join(lines)

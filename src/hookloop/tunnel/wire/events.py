@@ -70,9 +70,13 @@ class RequestReceived:
     remote: str
     head: RequestHead
     is_ended: bool
-    """No body follows."""
+    """No more of the body follows."""
     is_upgrade: bool = False
     """The caller asks to leave HTTP: a response of 101 makes the stream raw."""
+    body: bytes = b""
+    """What came of it in the same frame. Call `Session.consumed` for it, as for DATA."""
+    digest: bytes = b""
+    """The SHA-256 of the whole body as the relay read it, where it said so and it is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,10 @@ class ResponseReceived:
     stream: int
     head: ResponseHead
     is_ended: bool
+    body: bytes = b""
+    """As of `RequestReceived`."""
+    digest: bytes = b""
+    """As of `RequestReceived`, of the body as the agent read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class DataReceived:
     stream: int
     data: bytes
     is_ended: bool
+    digest: bytes = b""
+    """The SHA-256 of the whole body where this is the last of it and the other side said it."""
 
 
 @dataclass(frozen=True, slots=True)

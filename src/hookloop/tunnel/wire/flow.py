@@ -70,13 +70,15 @@ class Allowance:
 class Outbox:
     """Body bytes of one stream that wait for credit and for their turn."""
 
-    __slots__ = ("_chunks", "ending", "queued")
+    __slots__ = ("_chunks", "digest", "ending", "queued")
 
     def __init__(self) -> None:
         self._chunks: deque[memoryview] = deque()
         self.queued = 0
         self.ending: bytes | None = None
         """What ends the half once all chunks are out: trailers, or empty for none."""
+        self.digest = b""
+        """The SHA-256 of the whole body, to go with its last bytes."""
 
     @property
     def held(self) -> int:

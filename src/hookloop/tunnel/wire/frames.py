@@ -7,6 +7,8 @@ from typing import NamedTuple
 from hookloop.errors import LocalError, ProtocolError
 
 __all__ = [
+    "BODY",
+    "DIGEST",
     "END",
     "FRAME_HEAD_BYTES",
     "PAYLOAD_BYTES_MAX",
@@ -20,7 +22,9 @@ __all__ = [
 FRAME_HEAD_BYTES = 9
 PAYLOAD_BYTES_MAX = 128 * 1024  # a head of 64 KiB fits twice; nothing larger is ever needed
 END = 0x01
+DIGEST = 0x02
 UPGRADE = 0x04  # on REQUEST
+BODY = 0x08  # on REQUEST and RESPONSE
 
 _HEAD = struct.Struct("!IBI")  # length and type share the first word
 
@@ -43,6 +47,8 @@ class FrameType(IntEnum):
     RESET = 0x14
     CREDIT = 0x15
     CONNECT = 0x16
+
+    __hash__ = int.__hash__  # an enum's own runs in Python; frames are looked up by their type
 
 
 class Frame(NamedTuple):

@@ -10,7 +10,10 @@ from typing import Any, Self
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Headers, RequestHead, ResponseHead
 
+from .frames import BODY, DIGEST
+
 __all__ = [
+    "DIGEST_BYTES",
     "FIELDS_BYTES_MAX",
     "FIELDS_MAX",
     "Bind",
@@ -21,6 +24,9 @@ __all__ = [
     "Request",
     "ResetCode",
     "Unbind",
+    "cut_body",
+    "cut_digest",
+    "cut_head",
     "decode_credit",
     "decode_reset",
     "decode_response",
@@ -29,6 +35,7 @@ __all__ = [
     "encode_reset",
     "encode_response",
     "encode_trailers",
+    "with_body",
 ]
 
 FIELDS_MAX = 128  # nginx and Go accept 100; our own X-Forwarded-* come on top
@@ -43,12 +50,15 @@ NAME_CHARS_MAX = 63  # of a code
 TUNNEL_CHARS_MAX = 253  # a name may be a whole host (RFC 1035 section 2.3.4)
 TEXT_CHARS_MAX = 1024  # sentences for people
 PORT_MAX = 2**16 - 1
+DIGEST_BYTES = 32  # SHA-256
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_TOKEN_CHARS = bytes(char for char in range(128) if _TOKEN.fullmatch(bytes([char])))
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _SHOWN = re.compile(r"[\x20-\x7e]+")  # names and codes end in logs and on terminals
 _STATUS = re.compile(rb"[1-5][0-9][0-9]")
 _CREDIT = struct.Struct("!I")
+_FIELDS_LENGTH = struct.Struct("!I")
 _CODE = struct.Struct("!H")
 
 
@@ -229,6 +239,41 @@ class Request:
         return cls(tunnel=_ascii(tunnel), remote=_ascii(remote), head=head)
 
 
+# --- a head and the beginning of its body, in one frame -------------------------------
+
+
+def with_body(fields: bytes, body: bytes, digest: bytes) -> bytes:
+    """Return the payload of a REQUEST or RESPONSE with the flag BODY."""
+    return b"".join((_FIELDS_LENGTH.pack(len(fields)), fields, body, digest))
+
+
+def cut_body(payload: bytes) -> tuple[bytes, bytes]:
+    """Return fields and body of such a payload, or raise `ProtocolError`."""
+    if len(payload) < _FIELDS_LENGTH.size:
+        raise ProtocolError("a head with the flag BODY has no length")
+    end = _FIELDS_LENGTH.size + _FIELDS_LENGTH.unpack_from(payload)[0]
+    if end > len(payload):
+        raise ProtocolError("a head with the flag BODY is shorter than its fields")
+    return payload[_FIELDS_LENGTH.size : end], payload[end:]
+
+
+def cut_head(payload: bytes, flags: int) -> tuple[bytes, bytes, bytes]:
+    """Return fields, body and digest of a REQUEST or RESPONSE, or raise `ProtocolError`."""
+    if not flags & BODY:
+        return payload, b"", b""
+    fields, body = cut_body(payload)
+    if not flags & DIGEST:
+        return fields, body, b""
+    return fields, *cut_digest(body)
+
+
+def cut_digest(body: bytes) -> tuple[bytes, bytes]:
+    """Return body and digest of a payload with the flag DIGEST, or raise `ProtocolError`."""
+    if len(body) < DIGEST_BYTES:
+        raise ProtocolError("a payload with the flag DIGEST is shorter than a digest")
+    return body[:-DIGEST_BYTES], body[-DIGEST_BYTES:]
+
+
 # --- fields -------------------------------------------------------------------------
 
 
@@ -285,7 +330,8 @@ def _decode_fields(payload: bytes, first: int, what: str) -> tuple[list[bytes], 
 def _is_carriable(payload: bytes, names: list[bytes]) -> bool:
     within = len(payload) <= FIELDS_BYTES_MAX and len(names) <= FIELDS_MAX
     one_line = b"\r" not in payload and b"\n" not in payload
-    return within and one_line and all(map(_TOKEN.fullmatch, names))
+    # All names at once: what is left without the characters of a token is no token.
+    return within and one_line and all(names) and not b"".join(names).translate(None, _TOKEN_CHARS)
 
 
 def _is_request_line(method: bytes, target: bytes) -> bool:

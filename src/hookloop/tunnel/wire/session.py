@@ -20,10 +20,8 @@ Pure: no clock, socket or randomness; `now` is monotonic seconds.
 """
 
 import struct
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Headers, ResponseHead
@@ -46,7 +44,7 @@ from .events import (
     UnbindRequested,
 )
 from .flow import Allowance, Budget
-from .frames import END, UPGRADE, Frame, FrameDecoder, FrameType, encode_frame
+from .frames import DIGEST, END, UPGRADE, Frame, FrameDecoder, FrameType
 from .heartbeat import Heartbeat
 from .messages import (
     Bind,
@@ -57,54 +55,25 @@ from .messages import (
     Request,
     ResetCode,
     Unbind,
+    cut_digest,
+    cut_head,
     decode_credit,
     decode_reset,
     decode_response,
     decode_trailers,
-    encode_credit,
     encode_reset,
     encode_response,
     encode_trailers,
 )
+from .outgoing import CONTROL_BYTES_MAX, DATA_PIECE_BYTES, QUEUED_BYTES_MAX, Outgoing
 from .raw import Connect
+from .role import ABOUT_STREAMS, ASKING, INCOMING, OPENING, Role
 from .streams import Half, Move, Stream, answered_half, head_moves
 
 __all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionStatistics"]
 
-DATA_PIECE_BYTES = 16 * 1024  # one turn of a stream: short enough that a small webhook never waits
-QUEUED_BYTES_MAX = 128 * 1024  # of one stream; its source is told to pause above this
-CONTROL_BYTES_MAX = 4 * 1024 * 1024  # heads and answers that wait for the connection
 STREAM_NUMBER_MAX = 2**32 - 1
 _PING = struct.Struct("!d")
-
-
-class Role(Enum):
-    """Which side of the session this is."""
-
-    RELAY = auto()
-    AGENT = auto()
-
-
-# Which frames may come in, per role: the other side's column of SPEC.md section 2.
-_FROM_BOTH = {
-    FrameType.PING,
-    FrameType.PONG,
-    FrameType.GOAWAY,
-    FrameType.DATA,
-    FrameType.TRAILERS,
-    FrameType.RESET,
-    FrameType.CREDIT,
-}
-_INCOMING = {
-    Role.RELAY: _FROM_BOTH | {FrameType.BIND, FrameType.UNBIND, FrameType.RESPONSE},
-    Role.AGENT: _FROM_BOTH
-    | {FrameType.BOUND, FrameType.REFUSED}
-    | {FrameType.REQUEST, FrameType.CONNECT},
-}
-_KNOWN = frozenset(FrameType)
-_ABOUT_STREAMS = 0x10  # frame types from here on
-_OPENING = {FrameType.REQUEST, FrameType.CONNECT}
-_ASKING = {FrameType.PING, FrameType.BIND, *_OPENING}  # each makes us queue an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +96,16 @@ class Session:
         self._hello = hello
         self._decoder = FrameDecoder()
         self._heartbeat = Heartbeat(now)
-        self._control: deque[bytes] = deque()
-        self._control_bytes = 0
+        self._outgoing = Outgoing()
+        self._send = self._outgoing.send
         self._streams: dict[int, Stream] = {}
         self._last_stream = 0
-        # Streams with bytes to send and credit of their own, in the order of their turns.
-        # They keep their places while the session's credit is out.
-        self._turns: OrderedDict[int, Stream] = OrderedDict()
-        self._unblocked: list[int] = []
         self._ping = b""
         """The payload of the PING that was not answered yet; empty for none."""
-        self._budget = Budget(0)
         self._allowance = Allowance(hello.session_credit)
         self._is_going_away = False
         self._is_peer_going_away = False
-        self._handlers: dict[FrameType, Callable[[Frame, float], Event | None]] = {
+        handlers: dict[int, Callable[[Frame, float], Event | None]] = {
             FrameType.BIND: lambda frame, _: BindRequested(Bind.decode(frame.payload)),
             FrameType.BOUND: lambda frame, _: BindAccepted(Bound.decode(frame.payload)),
             FrameType.REFUSED: lambda frame, _: BindRefused(Refused.decode(frame.payload)),
@@ -157,6 +121,8 @@ class Session:
             FrameType.RESET: self._receive_reset,
             FrameType.CREDIT: self._receive_credit,
         }
+        # By number: a FrameType is one, and hashes as one.
+        self._handlers = {int(type_): handlers[type_] for type_ in INCOMING[role]}
         self._send(FrameType.HELLO, hello.encode())
 
     # --- what a shell asks ------------------------------------------------------------
@@ -175,7 +141,7 @@ class Session:
         the connection's end: a REQUEST may have crossed its own GOAWAY.
         """
         is_over = self.is_going_away if self.role is Role.RELAY else self._is_peer_going_away
-        return is_over and not self._streams and not self._control
+        return is_over and not self._streams and not self._outgoing.control_bytes
 
     def can_open_stream(self) -> bool:
         """Say whether `open_stream` is allowed now."""
@@ -183,7 +149,7 @@ class Session:
             self.peer is not None
             and not self.is_going_away
             and len(self._streams) < self.peer.streams_max
-            and self._control_bytes < CONTROL_BYTES_MAX
+            and not self._outgoing.is_full
         )
 
     def has_stream(self, stream: int) -> bool:
@@ -196,7 +162,7 @@ class Session:
             streams_open=len(self._streams),
             streams_opened=self._last_stream,
             bytes_queued=sum(stream.outbox.queued for stream in self._streams.values()),
-            control_bytes_queued=self._control_bytes,
+            control_bytes_queued=self._outgoing.control_bytes,
         )
 
     # --- the four verbs -----------------------------------------------------------------
@@ -221,7 +187,7 @@ class Session:
             self._heartbeat.heard(now)
         return events
 
-    def data_to_send(self, most: int = 4 * DATA_PIECE_BYTES) -> list[bytes | memoryview]:
+    def data_to_send(self, most: int = 4 * DATA_PIECE_BYTES) -> list[bytes]:
         """
         Return the next buffers to write, in order; empty when there is nothing to send.
 
@@ -229,11 +195,9 @@ class Session:
         *most* bytes of DATA: the shell stops asking while its connection is full,
         and what waits here waits fairly.
         """
-        buffers: list[bytes | memoryview] = list(self._control)
-        self._control.clear()
-        self._control_bytes = 0
-        while self._turns and most > 0 and self._budget.left > 0:
-            most -= self._take_turn(buffers)
+        buffers = self._outgoing.take(most)
+        for number, stream in self._outgoing.ended():
+            self._ours_ended(number, stream)
         return buffers
 
     def next_deadline(self) -> float:
@@ -260,7 +224,7 @@ class Session:
 
     def unblocked(self) -> list[int]:
         """Return, once each, the streams whose source may send again. Ask after every flush."""
-        numbers, self._unblocked = dict.fromkeys(self._unblocked), []
+        numbers = dict.fromkeys(self._outgoing.unblocked())
         # A source that did not wait for this may be blocked again, and a stream may have ended.
         return [
             number
@@ -298,10 +262,19 @@ class Session:
 
     # --- about streams --------------------------------------------------------------------
 
-    def open_stream(self, request: Request, *, is_ended: bool) -> int:
-        """Relay: pass a request on, and return its stream. Ask `can_open_stream` first."""
-        ours, flags = (Half.DONE, END) if is_ended else (Half.BODY, 0)
-        return self._open(FrameType.REQUEST, request, flags, ours=ours, theirs=Half.HEAD)
+    def open_stream(
+        self, request: Request, body: bytes = b"", *, is_ended: bool, digest: bytes = b""
+    ) -> int:
+        """
+        Relay: pass a request on, with what is there of its body; return its stream.
+
+        Ask `can_open_stream` first. *digest* may tell the SHA-256 of a body that is ended.
+        """
+        fields = request.encode()
+        number, stream = self._add_own(ours=Half.BODY, theirs=Half.HEAD)
+        self._send_head(FrameType.REQUEST, fields, number, stream, body, is_ended, digest)
+        self._check_numbers()
+        return number
 
     def open_upgrade(self, request: Request) -> int:
         """
@@ -316,51 +289,66 @@ class Session:
         """Relay: pass a caller's connection on, and return its stream; the same duty."""
         return self._open(FrameType.CONNECT, connect, 0, ours=Half.RAW, theirs=Half.RAW)
 
-    def respond(self, number: int, head: ResponseHead, *, is_ended: bool = False) -> None:
-        """Agent: answer a stream, with a 1xx or the final head."""
+    def respond(
+        self,
+        number: int,
+        head: ResponseHead,
+        body: bytes = b"",
+        *,
+        is_ended: bool = False,
+        digest: bytes = b"",
+    ) -> bool:
+        """Agent: answer with a 1xx or the final head, and what is there of its body."""
         self._require(Role.AGENT)
         stream = self._streams.get(number)
         if stream is None:
-            return
-        payload = encode_response(head)
-        moves = head_moves(head, is_ended=is_ended)
-        asked = answered_half(stream.theirs, moves[0])
+            return True
+        fields = encode_response(head)
+        move, *more = head_moves(head, body, is_ended=is_ended)
+        asked = answered_half(stream.theirs, move)
         if asked is None:
             raise LocalError("a 101 for a request that asked for no upgrade")
-        stream.move_ours(*moves)
+        if more and move is Move.INTERIM:
+            raise LocalError("a 1xx head with a body or an end, on a half that is at HEAD")
+        stream.move_ours(move)
         stream.theirs = asked
-        stream.is_raw = moves[0] is Move.SWITCH
-        if stream.ours is Half.HEAD and self._control_bytes >= CONTROL_BYTES_MAX:
-            return  # an interim answer is a courtesy, not worth holding for one who does not read
-        self._send(FrameType.RESPONSE, payload, number, END if is_ended else 0)
-        if is_ended:
-            self._ours_ended(number, stream)
+        stream.is_raw = move is Move.SWITCH
+        if move is not Move.INTERIM:
+            return self._send_head(
+                FrameType.RESPONSE, fields, number, stream, body, is_ended, digest
+            )
+        # A courtesy, and not worth holding for one who does not read.
+        if not self._outgoing.is_full:
+            self._send(FrameType.RESPONSE, fields, number)
+        return True
 
-    def send_data(self, number: int, data: bytes, *, is_ended: bool = False) -> bool:
+    def send_data(
+        self, number: int, data: bytes, *, is_ended: bool = False, digest: bytes = b""
+    ) -> bool:
         """
         Queue body bytes; return False when the source should pause.
 
-        It may go on when `unblocked` names the stream.
+        It may go on when `unblocked` names the stream. *digest*: as of `open_stream`.
         """
         stream = self._streams.get(number)
         if stream is None:
             return True
         stream.move_ours(*([Move.DATA, Move.END] if is_ended else [Move.DATA]))
-        stream.outbox.put(data)
-        self._line_up(number, stream)
-        if is_ended:
-            self._end_ours(number, stream, b"")
+        self._outgoing.send_data(number, stream, data)
+        if is_ended and self._outgoing.send_end(number, stream, b"", digest):
+            self._ours_ended(number, stream)
         stream.is_blocked = stream.outbox.held > QUEUED_BYTES_MAX
         return not stream.is_blocked
 
-    def end_stream(self, number: int, trailers: Headers = ()) -> None:
+    def end_stream(self, number: int, trailers: Headers = (), *, digest: bytes = b"") -> None:
         """End our half, after all that is queued, with *trailers* where there are any."""
         stream = self._streams.get(number)
         if stream is None:
             return
         ending = encode_trailers(trailers)
         stream.move_ours(Move.TRAILERS if ending else Move.END)
-        self._end_ours(number, stream, ending)
+        if self._outgoing.send_end(number, stream, ending, digest):
+            self._ours_ended(number, stream)
 
     def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
         """End both halves of a stream now; what is queued on it is dropped."""
@@ -372,34 +360,42 @@ class Session:
         """Grant credit again for *length* bytes of `DataReceived`, passed on or dropped."""
         stream = self._streams.get(number)
         if stream is not None and stream.theirs is not Half.DONE:
-            self._grant(number, stream.allowance.give_back(length))
-        self._grant(0, self._allowance.give_back(length))
+            self._outgoing.send_credit(number, stream.allowance.give_back(length))
+        self._outgoing.send_credit(0, self._allowance.give_back(length))
 
     # --- frames in --------------------------------------------------------------------------
 
     def _receive_frame(self, frame: Frame, now: float) -> Event | None:
-        if frame.type not in _KNOWN:
-            return None
-        type_ = FrameType(frame.type)
+        type_, _, number, _ = frame
+        handler = self._handlers.get(type_)
+        if handler is None or self.peer is None:
+            return self._receive_odd(frame)
+        # Twice what we queue ourselves: it is the asking that must not go on and on.
+        if self._outgoing.control_bytes > 2 * CONTROL_BYTES_MAX and type_ in ASKING:
+            raise ProtocolError("the other side asks on and on, and reads no answer")
+        is_about_stream = type_ >= ABOUT_STREAMS
+        if is_about_stream != (number > 0) and type_ != FrameType.CREDIT:
+            raise ProtocolError(f"{FrameType(type_).name} on stream {number}")
+        if number > self._last_stream and type_ not in OPENING:
+            name = FrameType(type_).name
+            raise ProtocolError(f"{name} for stream {number}, which was never opened")
+        return handler(frame, now)
+
+    def _receive_odd(self, frame: Frame) -> Event | None:
+        """The HELLO that opens a session, or what should not be there."""
+        try:
+            type_ = FrameType(frame.type)
+        except ValueError:
+            return None  # of a later version
         if self.peer is None or type_ is FrameType.HELLO:
             return self._receive_hello(type_, frame)
-        if type_ not in _INCOMING[self.role]:
-            raise ProtocolError(f"{type_.name} is not for this side to receive")
-        # Twice what we queue ourselves: it is the asking that must not go on and on.
-        if type_ in _ASKING and self._control_bytes > 2 * CONTROL_BYTES_MAX:
-            raise ProtocolError("the other side asks on and on, and reads no answer")
-        is_about_stream = type_ >= _ABOUT_STREAMS
-        if is_about_stream != (frame.stream > 0) and type_ is not FrameType.CREDIT:
-            raise ProtocolError(f"{type_.name} on stream {frame.stream}")
-        if is_about_stream and type_ not in _OPENING and frame.stream > self._last_stream:
-            raise ProtocolError(f"{type_.name} for stream {frame.stream}, which was never opened")
-        return self._handlers[type_](frame, now)
+        raise ProtocolError(f"{type_.name} is not for this side to receive")
 
     def _receive_hello(self, type_: FrameType, frame: Frame) -> Event:
         if self.peer is not None or type_ is not FrameType.HELLO or frame.stream:
             raise ProtocolError("a session starts with one HELLO from each side")
         self.peer = Hello.decode(frame.payload)
-        self._budget.grant(self.peer.session_credit)
+        self._outgoing.budget.grant(self.peer.session_credit)
         return HelloReceived(self.peer)
 
     def _receive_ping(self, frame: Frame, _now: float) -> None:
@@ -422,15 +418,24 @@ class Session:
 
     def _receive_request(self, frame: Frame, _now: float) -> Event:
         self._check_opening(frame)
-        request = Request.decode(frame.payload)
+        fields, body, digest = cut_head(frame.payload, frame.flags)
+        request = Request.decode(fields)
         is_ended, is_upgrade = bool(frame.flags & END), bool(frame.flags & UPGRADE)
-        if is_ended and is_upgrade:
-            raise ProtocolError("a REQUEST for an upgrade that has ended")
+        if is_upgrade and (is_ended or body):
+            raise ProtocolError("a REQUEST for an upgrade that has a body or has ended")
         theirs = Half.ASKED if is_upgrade else Half.DONE if is_ended else Half.BODY
         self._last_stream = frame.stream
-        self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
+        stream = self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
+        self._spend(stream, len(body))
         return RequestReceived(
-            frame.stream, request.tunnel, request.remote, request.head, is_ended, is_upgrade
+            frame.stream,
+            request.tunnel,
+            request.remote,
+            request.head,
+            is_ended,
+            is_upgrade,
+            body,
+            digest,
         )
 
     def _receive_connect(self, frame: Frame, _now: float) -> Event:
@@ -448,31 +453,43 @@ class Session:
             raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
 
     def _receive_response(self, frame: Frame, _now: float) -> Event | None:
+        fields, body, digest = cut_head(frame.payload, frame.flags)
         stream = self._streams.get(frame.stream)
+        self._spend(stream, len(body))
         if stream is None:
             return None
-        head = decode_response(frame.payload)
+        head = decode_response(fields)
         is_ended = bool(frame.flags & END)
-        moves = head_moves(head, is_ended=is_ended)
+        moves = head_moves(head, body, is_ended=is_ended)
         asked = answered_half(stream.ours, moves[0])
         if asked is None:
             raise ProtocolError(f"a 101 on stream {frame.stream}, which asked for no upgrade")
         stream.ours = asked
         stream.is_raw = moves[0] is Move.SWITCH
         self._move_theirs(frame, stream, *moves)
-        return ResponseReceived(frame.stream, head, is_ended)
+        return ResponseReceived(frame.stream, head, is_ended, body, digest)
 
     def _receive_data(self, frame: Frame, _now: float) -> Event | None:
-        length = len(frame.payload)
-        self._allowance.spend(length)
+        data, digest = frame.payload, b""
+        if frame.flags & DIGEST:
+            data, digest = cut_digest(data)
         stream = self._streams.get(frame.stream)
+        self._spend(stream, len(data))
         if stream is None:
-            self._grant(0, self._allowance.give_back(length))
             return None
-        stream.allowance.spend(length)
         is_ended = bool(frame.flags & END)
         self._move_theirs(frame, stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
-        return DataReceived(frame.stream, frame.payload, is_ended)
+        return DataReceived(frame.stream, data, is_ended, digest)
+
+    def _spend(self, stream: Stream | None, length: int) -> None:
+        """Body bytes came in: they are paid for, on a stream that has ended too."""
+        if not length:
+            return
+        self._allowance.spend(length)
+        if stream is None:
+            self._outgoing.send_credit(0, self._allowance.give_back(length))
+        else:
+            stream.allowance.spend(length)
 
     def _receive_trailers(self, frame: Frame, _now: float) -> Event | None:
         stream = self._streams.get(frame.stream)
@@ -492,63 +509,37 @@ class Session:
     def _receive_credit(self, frame: Frame, _now: float) -> None:
         granted = decode_credit(frame.payload)
         if frame.stream == 0:
-            self._budget.grant(granted)
+            self._outgoing.budget.grant(granted)
         elif stream := self._streams.get(frame.stream):
             stream.budget.grant(granted)
-            self._line_up(frame.stream, stream)
+            self._outgoing.line_up(frame.stream, stream)
 
     # --- frames out -------------------------------------------------------------------------
-
-    def _send(self, type_: FrameType, payload: bytes, stream: int = 0, flags: int = 0) -> None:
-        frame = encode_frame(type_, payload, stream=stream, flags=flags)
-        self._control.append(frame)
-        self._control_bytes += len(frame)
 
     def _send_ping(self, now: float) -> None:
         self._ping = _PING.pack(now)
         self._send(FrameType.PING, self._ping)
 
-    def _grant(self, stream: int, credit: int) -> None:
-        if credit:
-            self._send(FrameType.CREDIT, encode_credit(credit), stream)
-
-    def _line_up(self, number: int, stream: Stream) -> None:
-        """Give a stream a turn, at the end of the line unless it stands there already."""
-        if stream.outbox.queued and stream.budget.left > 0:
-            self._turns[number] = stream
-
-    def _take_turn(self, buffers: list[bytes | memoryview]) -> int:
-        """Write one piece of the stream whose turn it is, and return its length."""
-        number, stream = self._turns.popitem(last=False)
-        outbox = stream.outbox
-        piece = outbox.take(min(DATA_PIECE_BYTES, stream.budget.left, self._budget.left))
-        length = len(piece)
-        stream.budget.left -= length
-        self._budget.left -= length
-        is_last = not outbox.queued and outbox.ending == b""
-        flags = END if is_last else 0
-        buffers.append(encode_frame(FrameType.DATA, piece, stream=number, flags=flags))
-        if not outbox.queued and outbox.ending is not None:
-            if outbox.ending:
-                buffers.append(encode_frame(FrameType.TRAILERS, outbox.ending, stream=number))
+    def _send_head(
+        self,
+        type_: FrameType,
+        fields: bytes,
+        number: int,
+        stream: Stream,
+        body: bytes,
+        is_ended: bool,
+        digest: bytes,
+    ) -> bool:
+        """Send a head and what is there of the body; returns the same as `send_data`."""
+        flags = END if is_ended else 0
+        if not self._outgoing.send_head(
+            type_, fields, number, stream, flags=flags, body=body, digest=digest
+        ):
+            return self.send_data(number, body, is_ended=is_ended, digest=digest)
+        if is_ended:
+            stream.move_ours(Move.END)
             self._ours_ended(number, stream)
-        self._line_up(number, stream)
-        if stream.is_blocked and outbox.held <= QUEUED_BYTES_MAX // 2:
-            stream.is_blocked = False
-            self._unblocked.append(number)
-        return length
-
-    def _end_ours(self, number: int, stream: Stream, ending: bytes) -> None:
-        """End our half with trailers, or empty *ending*: now, or behind what is queued."""
-        if stream.outbox.queued:
-            stream.outbox.ending = ending
-            return
-        # An end costs no credit, so it need not wait for a turn either.
-        if ending:
-            self._send(FrameType.TRAILERS, ending, number)
-        else:
-            self._send(FrameType.DATA, b"", number, END)
-        self._ours_ended(number, stream)
+        return True
 
     def _ours_ended(self, number: int, stream: Stream) -> None:
         """Our half is out to its last byte: the end of the response ends the stream."""
@@ -566,16 +557,22 @@ class Session:
     def _open(
         self, type_: FrameType, opening: Request | Connect, flags: int, *, ours: Half, theirs: Half
     ) -> int:
+        payload = opening.encode()
+        number, _ = self._add_own(ours=ours, theirs=theirs)
+        self._send(type_, payload, number, flags)
+        self._check_numbers()
+        return number
+
+    def _add_own(self, *, ours: Half, theirs: Half) -> tuple[int, Stream]:
         self._require(Role.RELAY)
         if not self.can_open_stream():
             raise LocalError("a stream was opened on a session that takes none now")
-        payload = opening.encode()
         self._last_stream += 1
-        self._add_stream(self._last_stream, ours=ours, theirs=theirs)
-        self._send(type_, payload, self._last_stream, flags)
+        return self._last_stream, self._add_stream(self._last_stream, ours=ours, theirs=theirs)
+
+    def _check_numbers(self) -> None:
         if self._last_stream == STREAM_NUMBER_MAX:
             self.go_away("shutdown", "all stream numbers are used: open a new session")
-        return self._last_stream
 
     def _add_stream(self, number: int, *, ours: Half, theirs: Half) -> Stream:
         assert self.peer is not None  # noqa: S101  # for the type checker: HELLO comes first
@@ -591,7 +588,7 @@ class Session:
 
     def _remove_stream(self, number: int) -> None:
         del self._streams[number]
-        self._turns.pop(number, None)
+        self._outgoing.forget(number)
 
     def _move_theirs(self, frame: Frame, stream: Stream, *moves: Move) -> None:
         stream.move_theirs(frame.stream, *moves)

@@ -24,6 +24,8 @@ class Half(Enum):
     """Bytes that nobody reads as HTTP may follow."""
     DONE = auto()
 
+    __hash__ = object.__hash__  # in C, where an enum's own runs in Python: this is the hot path
+
 
 class Move(Enum):
     """What a sender does with its half."""
@@ -38,6 +40,8 @@ class Move(Enum):
     END = auto()
     """The END flag."""
     TRAILERS = auto()
+
+    __hash__ = object.__hash__
 
 
 # The whole law of a stream: a move that is not listed is a protocol error.
@@ -91,11 +95,13 @@ class Stream:
         self.theirs = half
 
 
-def head_moves(head: ResponseHead, *, is_ended: bool) -> tuple[Move, ...]:
+def head_moves(head: ResponseHead, body: bytes, *, is_ended: bool) -> tuple[Move, ...]:
     """Return the moves that a RESPONSE makes."""
     move = Move.HEAD
     if head.status < 200:
         move = Move.SWITCH if head.status == 101 else Move.INTERIM
+    if body:
+        return (move, Move.DATA, Move.END) if is_ended else (move, Move.DATA)
     return (move, Move.END) if is_ended else (move,)
 
 

@@ -20,12 +20,22 @@ HINTS = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 E\r\nLink: a\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
+def apart(event):
+    """Return a head that came with more as head, body and end, however much came at once."""
+    if not isinstance(event, FinalRead):
+        return [event]
+    body = [BodyRead(event.body)] if event.body else []
+    end = [event.end] if event.end is not None else []
+    return [FinalRead(event.head), *body, *end]
+
+
 def read(*pieces, is_head_request=False, eof=False):
-    """Return all events, with bodies that follow each other as one."""
+    """Return all events apart, with bodies that follow each other as one."""
     reader = ResponseReader(is_head_request=is_head_request)
-    told = [event for piece in pieces for event in reader.receive_data(piece)]
+    batches = [reader.receive_data(piece) for piece in pieces]
     if eof:
-        told += reader.receive_eof()
+        batches.append(reader.receive_eof())
+    told = [part for batch in batches for event in batch for part in apart(event)]
     events = []
     for event in told:
         if isinstance(event, BodyRead) and events and isinstance(events[-1], BodyRead):
@@ -37,6 +47,16 @@ def read(*pieces, is_head_request=False, eof=False):
 
 def final(*headers, status=200, reason=b"OK"):
     return FinalRead(ResponseHead(status, reason, headers))
+
+
+def test_a_response_in_one_packet_is_one_event():
+    """What a webhook's answer mostly is, and what is passed on in one step."""
+    reader = ResponseReader(is_head_request=False)
+
+    events = reader.receive_data(OK + b"Content-Length: 2\r\n\r\nhi")
+
+    head = ResponseHead(200, b"OK", ((b"Content-Length", b"2"),))
+    assert events == [FinalRead(head, b"hi", EndRead((), is_reusable=True))]
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,28 @@ INVALID = sorted((CORPUS / "invalid").glob("*.http"))
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
 
+def apart(event):
+    """Return a head that came with more as head, body and end, however much came at once."""
+    if not isinstance(event, HeadRead) or event.after_upgrade is not None:
+        return [event]
+    body = [BodyRead(event.body)] if event.body else []
+    end = [EndRead(())] if event.is_ended else []
+    return [HeadRead(event.raw, event.keep_alive), *body, *end]
+
+
+def test_a_request_in_one_packet_is_one_event():
+    """What a webhook mostly is, and what is passed on in one step."""
+    (event,) = RequestReader().receive_data(HEAD + b"Content-Length: 2\r\n\r\nhi")
+
+    assert (event.body, event.is_ended) == (b"hi", True)
+
+
 def read(*pieces):
-    """Return all events, with bodies that follow each other as one."""
+    """Return all events apart, with bodies that follow each other as one."""
     reader = RequestReader()
     events = []
     for piece in pieces:
-        for event in reader.receive_data(piece):
+        for event in [part for told in reader.receive_data(piece) for part in apart(told)]:
             if isinstance(event, BodyRead) and events and isinstance(events[-1], BodyRead):
                 events[-1] = BodyRead(events[-1].data + event.data)
             else:

@@ -13,7 +13,15 @@ from pair import AGENT_HELLO, KIB, RELAY_HELLO, REQUEST, Pair
 
 from hookloop.errors import ProtocolError
 from hookloop.exchange import RequestHead, ResponseHead
-from hookloop.tunnel.wire.frames import END, UPGRADE, FrameDecoder, FrameType, encode_frame
+from hookloop.tunnel.wire.frames import (
+    BODY,
+    DIGEST,
+    END,
+    UPGRADE,
+    FrameDecoder,
+    FrameType,
+    encode_frame,
+)
 from hookloop.tunnel.wire.messages import (
     Bind,
     Bound,
@@ -23,6 +31,8 @@ from hookloop.tunnel.wire.messages import (
     Request,
     ResetCode,
     Unbind,
+    cut_body,
+    cut_digest,
     decode_credit,
     decode_reset,
     decode_response,
@@ -31,6 +41,7 @@ from hookloop.tunnel.wire.messages import (
     encode_reset,
     encode_response,
     encode_trailers,
+    with_body,
 )
 from hookloop.tunnel.wire.raw import Connect
 
@@ -59,8 +70,15 @@ def plain(headers):
     return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
 
 
-def meaning_of(type_, payload):
-    """Say what a payload means, in the words of the vectors."""
+def meaning_of(type_, payload, flags=0):
+    """Say what a frame means, in the words of the vectors."""
+    if type_ in {FrameType.REQUEST, FrameType.RESPONSE} and flags & BODY:
+        fields, body = cut_body(payload)
+        body, digest = cut_digest(body) if flags & DIGEST else (body, b"")
+        return meaning_of(type_, fields) | {"body": body.hex(), "digest": digest.hex()}
+    if type_ is FrameType.DATA and flags & DIGEST:
+        data, digest = cut_digest(payload)
+        return {"hex": data.hex(), "digest": digest.hex()}
     if type_ in JSON_MESSAGES:
         return asdict(JSON_MESSAGES[type_].decode(payload))
     match type_:
@@ -91,8 +109,22 @@ def meaning_of(type_, payload):
             return {"hex": payload.hex()}
 
 
+def flags_of(vector):
+    means = vector["means"]
+    flags = END if vector["end"] else 0
+    flags |= UPGRADE if vector.get("upgrade") else 0
+    flags |= BODY if "body" in means else 0
+    return flags | DIGEST if means.get("digest") else flags
+
+
 def payload_of(type_, means):
     """Say the same in bytes."""
+    if "body" in means:
+        rest = {key: value for key, value in means.items() if key not in {"body", "digest"}}
+        body, digest = bytes.fromhex(means["body"]), bytes.fromhex(means["digest"])
+        return with_body(payload_of(type_, rest), body, digest)
+    if type_ is FrameType.DATA:
+        return bytes.fromhex(means["hex"] + means.get("digest", ""))
     if type_ in JSON_MESSAGES:
         return JSON_MESSAGES[type_](**means).encode()
     match type_:
@@ -126,7 +158,7 @@ def test_the_bytes_mean_what_the_vector_says(vector):
     assert bool(frame.flags & END) is vector["end"]
     if type_ is FrameType.REQUEST:
         assert bool(frame.flags & UPGRADE) is vector.get("upgrade", False)
-    assert meaning_of(type_, frame.payload) == vector["means"]
+    assert meaning_of(type_, frame.payload, frame.flags) == vector["means"]
 
 
 @pytest.mark.parametrize("vector", vectors("frames.json"))
@@ -135,9 +167,7 @@ def test_the_meaning_becomes_the_bytes_of_the_vector(vector):
     type_ = FrameType[vector["type"]]
     payload = payload_of(type_, vector["means"])
 
-    flags = END if vector["end"] else UPGRADE if vector.get("upgrade") else 0
-
-    frame = encode_frame(type_, payload, stream=vector["stream"], flags=flags)
+    frame = encode_frame(type_, payload, stream=vector["stream"], flags=flags_of(vector))
 
     assert frame.hex() == vector["hex"]
 

@@ -352,7 +352,7 @@ class Traffic(RuleBasedStateMachine):
             session, reader = self.session(side), self.session(other(side))
             assert is_clean(session.statistics())
             not_granted = reader._allowance._given_back
-            assert session._budget.left + not_granted == session.peer.session_credit
+            assert session._outgoing.budget.left + not_granted == session.peer.session_credit
 
     def settle(self):
         """Carry and read until nothing moves any more."""

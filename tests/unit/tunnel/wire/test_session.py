@@ -222,7 +222,7 @@ def test_frames_and_flags_of_later_versions_are_ignored():
     later = bytes.fromhex("000003 7f ff 00000009") + b"new"
 
     [event] = pair.agent.receive_data(
-        later + frame_of(FrameType.REQUEST, REQUEST.encode(), stream=1, flags=0xFA), 0.0
+        later + frame_of(FrameType.REQUEST, REQUEST.encode(), stream=1, flags=0xF0), 0.0
     )
 
     assert event == RequestReceived(1, "shop", REQUEST.remote, HEAD, is_ended=False)
@@ -588,7 +588,7 @@ def test_data_of_a_reset_stream_is_still_paid_for_by_consumed():
 
 def credit_left(session):
     """Return the bytes *session* may still send, over all its streams."""
-    return session._budget.left
+    return session._outgoing.budget.left
 
 
 def not_granted(session):
@@ -885,7 +885,7 @@ def test_a_relay_opens_no_streams_to_an_agent_that_never_reads():
 
     assert pair.relay.statistics().control_bytes_queued < CONTROL_BYTES_MAX + 64 * KIB
     assert pair.relay.statistics().streams_open == 0
-    assert not pair.relay._turns
+    assert not pair.relay._outgoing._turns
 
 
 def ask_on_and_on(pair, side):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hookloop.tunnel.relay.patience import Patience
+from hookloop.tunnel.patience import Patience
 
 HOUR = 3600.0
 
