@@ -16,6 +16,7 @@ from tunnel_loop import (
     on_a_loop,
     post,
     soon,
+    until,
 )
 
 KIB = 1024
@@ -50,6 +51,37 @@ async def test_a_body_arrives_and_comes_back_bit_for_bit(length):
     assert response.status == 200
     assert response.is_whole
     assert sha256(seen[0]) == sha256(response.body) == sha256(body)
+
+
+@pytest.mark.parametrize("length", [2 * KIB, 5 * MIB])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
+@on_a_loop
+async def test_both_ends_prove_that_a_body_arrived_bit_for_bit(length, is_chunked):
+    """Each hashes what passes it on its own plain connection, and tells the other."""
+    body = some_bytes(length)
+
+    async def app(served):
+        await served.body()
+        if not is_chunked:
+            await served.answer(body[::-1])
+            return
+        await served.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await served.send(chunked(body[::-1], trailers=b"X-Sum: def\r\n"))
+
+    head = b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % HOST
+    request = head + chunked(body, trailers=b"A: b\r\n") if is_chunked else post(body)
+    async with loop_of(app) as loop:
+        await loop.ask(request)
+        await until(lambda: loop.at_relay.captures and loop.at_agent.captures)
+        [at_relay], [at_agent] = loop.at_relay.captures, loop.at_agent.captures
+
+    asked, answered = hashlib.sha256(body).digest(), hashlib.sha256(body[::-1]).digest()
+    assert at_agent.request_digest == at_agent.request_digest_told == asked
+    assert at_relay.response_digest == at_relay.response_digest_told == answered
+    assert at_relay.request_digest == asked
+    assert at_agent.response_digest == answered
+    assert at_agent.is_exact is True
+    assert at_relay.is_exact is True
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 300])

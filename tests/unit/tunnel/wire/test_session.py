@@ -339,6 +339,82 @@ def test_an_exchange_with_bodies():
     assert not pair.agent.has_stream(stream)
 
 
+def test_a_short_exchange_is_one_frame_each_way():
+    """Heads, bodies, their digests and their ends."""
+    pair = Pair()
+    digest = bytes(range(32))
+
+    pair.relay.open_stream(REQUEST, b"ping", is_ended=True, digest=digest)
+    [sent] = pair.relay.data_to_send()
+    [asked] = pair.agent.receive_data(sent, 0.0)
+    pair.agent.respond(1, OK, b"pong", is_ended=True, digest=digest)
+    [answered] = pair.at_relay()
+
+    assert (asked.body, asked.is_ended, asked.digest) == (b"ping", True, digest)
+    assert answered == ResponseReceived(1, OK, is_ended=True, body=b"pong", digest=digest)
+    assert not pair.relay.has_stream(1)
+
+
+@pytest.mark.parametrize("length", [DATA_PIECE_BYTES, DATA_PIECE_BYTES + 1, 60 * KIB])
+def test_a_long_body_follows_its_head_in_turns(length):
+    """What is over one turn waits for its turns, and none of it is lost."""
+    pair = Pair()
+    body = bytes(length)
+
+    pair.relay.open_stream(REQUEST, body, is_ended=True, digest=bytes(32))
+    first, *others = pair.at_agent()
+
+    assert (first.body == body) is (length <= DATA_PIECE_BYTES)
+    assert first.body + b"".join(event.data for event in others) == body
+    last = others[-1] if others else first
+    assert (last.is_ended, last.digest) == (True, bytes(32))
+
+
+def test_a_body_in_a_head_is_paid_for():
+    """From the stream's credit and from the session's, which `consumed` gives back."""
+    pair = Pair()
+    before = pair.relay._outgoing.budget.left
+
+    stream = pair.relay.open_stream(REQUEST, b"paid", is_ended=False)
+    pair.at_agent()
+
+    assert pair.relay._outgoing.budget.left == before - len(b"paid")
+    pair.agent.consumed(stream, len(b"paid"))
+    with pytest.raises(LocalError):
+        pair.agent.consumed(stream, 1)
+
+
+def test_a_body_without_credit_for_it_waits_behind_its_head():
+    """The head goes all the same."""
+    pair = Pair()
+    other = pair.relay.open_stream(REQUEST, is_ended=False)
+    pair.relay.send_data(other, bytes(64 * KIB))
+    another = pair.relay.open_stream(REQUEST, is_ended=False)
+    pair.relay.send_data(another, bytes(64 * KIB))
+    pair.at_agent()
+
+    pair.relay.open_stream(REQUEST, b"late", is_ended=True)
+    [head] = pair.at_agent()
+    pair.agent.consumed(other, 64 * KIB)
+    pair.at_relay()
+
+    assert (head.body, head.is_ended) == (b"", False)
+    assert pair.at_agent() == [DataReceived(3, b"late", is_ended=True)]
+
+
+def test_the_digest_of_a_body_with_trailers_goes_before_them():
+    """By itself, where nothing of the body waits."""
+    pair = Pair()
+    stream = pair.open()
+
+    pair.relay.end_stream(stream, TRAILERS, digest=bytes(32))
+
+    assert pair.at_agent() == [
+        DataReceived(stream, b"", is_ended=False, digest=bytes(32)),
+        TrailersReceived(stream, TRAILERS),
+    ]
+
+
 def test_a_body_may_end_later_than_its_last_byte():
     """An end by itself is an empty piece."""
     pair = Pair()
