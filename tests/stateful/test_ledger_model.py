@@ -153,6 +153,6 @@ TestTwoStores.settings = settings(max_examples=12, stateful_step_count=25)
 
 @pytest.mark.slow
 class TestTwoStoresForLong(TwoStores.TestCase):
-    """The same, two hundred times as long."""
+    """The same, sixty times as long."""
 
-    settings = settings(max_examples=1000, stateful_step_count=60)
+    settings = settings(max_examples=300, stateful_step_count=60)
