@@ -12,7 +12,7 @@ import typer
 
 from hookloop.errors import ConfigError, HookloopError
 
-__all__ = ["reporting_errors", "run"]
+__all__ = ["loop_factory", "reporting_errors", "run"]
 
 INTERRUPTED = 130  # what shells give a program that a second, impatient Ctrl+C ended
 
@@ -28,7 +28,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
     """
     with reporting_errors():
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 code = runner.run(_until_told(main))
         except KeyboardInterrupt:
             code = INTERRUPTED
@@ -71,7 +71,7 @@ def _end(task: "asyncio.Task[Any]") -> None:
     task.cancel()
 
 
-def _loop_factory() -> Any:
+def loop_factory() -> Any:
     """Return uvloop's loop where it is installed: it is not on Windows."""
     try:
         import uvloop

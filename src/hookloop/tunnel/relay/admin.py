@@ -10,14 +10,16 @@ import json
 from collections.abc import Callable
 
 from hookloop.clock import Clock
+from hookloop.errors import ConfigError
 from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
 
 from .config import RelayConfig
 from .downstream import Downstream, Page, Route
 from .http_head import Admitted
+from .listening import cannot_listen
 from .refusal import Refusal
 
-__all__ = ["Admin"]
+__all__ = ["Admin", "start_admin"]
 
 LIVE, READY, METRICS = b"/_hookloop/live", b"/_hookloop/ready", b"/metrics"
 CONNECTIONS_MAX = 100  # a scraper and a few probes; so that a mistake here takes nothing there
@@ -55,6 +57,11 @@ class Admin:
         assert self._server is not None, "start it first"  # noqa: S101  # caller's duty
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def url(self) -> str:
+        host = self.config.admin_host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def close(self) -> None:
         if self._server is not None:
@@ -101,6 +108,25 @@ class Admin:
         downstream = Downstream(self)
         self._downstreams.add(downstream)
         return downstream
+
+
+async def start_admin(
+    config: RelayConfig,
+    clock: Clock,
+    *,
+    why_not_ready: Callable[[], str | None],
+    metrics: Callable[[], tuple[bytes, bytes]],
+) -> Admin | None:
+    """Start the listener where the settings ask for one. Raises `ConfigError` if it cannot."""
+    if config.admin_port is None:
+        return None
+    admin = Admin(config, clock, why_not_ready=why_not_ready, metrics=metrics)
+    try:
+        await admin.start(config.admin_host, config.admin_port)
+    except OSError as error:
+        why = cannot_listen(config.admin_host, config.admin_port, error, option="--admin")
+        raise ConfigError(why) from error
+    return admin
 
 
 def _status(status: int, text: str) -> Page:

@@ -18,7 +18,7 @@ from .tokens import Token, Tokens
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Landlord", "LocalLandlord"]
+__all__ = ["Landlord", "Lettings", "LocalLandlord", "tunnels_max"]
 
 logger = logging.getLogger("hookloop.relay")
 
@@ -34,6 +34,24 @@ class Landlord(Protocol):
 
     def lost(self, link: "Link", *, is_held: bool) -> None:
         """The link is gone; *is_held*: its names wait for its owner."""
+        ...
+
+
+class Lettings(Landlord, Protocol):
+    """What the relay asks beside that."""
+
+    namespace: Namespace
+
+    def __len__(self) -> int:
+        """Return how many names lead to a link of this process."""
+        ...
+
+    def find(self, host: str) -> "Found[Link] | None":
+        """Return where *host* leads."""
+        ...
+
+    def is_reserved(self, host: str) -> bool:
+        """Say whether a token has *host* for its own, so that an agent may come for it."""
         ...
 
 

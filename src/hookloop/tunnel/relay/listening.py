@@ -1,13 +1,15 @@
 """Listening sockets, made by ourselves: where each accepted connection is looked at first."""
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 from collections.abc import Callable
 
 from hookloop.tunnel.log_values import Values
 
-__all__ = ["Acceptor", "listen"]
+__all__ = ["Acceptor", "cannot_listen", "listen"]
 
 logger = logging.getLogger("hookloop.relay")
 
@@ -91,3 +93,14 @@ class Acceptor:
     def _listen_again(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+
+def cannot_listen(host: str, port: int, error: OSError, *, option: str = "--port") -> str:
+    """Return what to say of an address that cannot be had."""
+    # asyncio repeats the address in its text; that of a name that does not resolve has no errno.
+    is_known = error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
+    advice = "Choose another --host: one of this machine's addresses"
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        advice = f"Choose another {option}, or port 0 for any free one"
+    return f"the relay cannot listen on {host} port {port}: {why}. {advice}"

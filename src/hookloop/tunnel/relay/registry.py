@@ -105,7 +105,7 @@ class Registry(Generic[LinkT]):
 
         *may_have* says what the token may bind at all; *tunnels_max* is for all its agents.
         """
-        self._forget_expired(now)
+        self.forget_expired(now)
         place = self._free_place(random, may_have) if name is None else self._namespace.place(name)
         if place is None:
             return NotGranted(
@@ -126,15 +126,22 @@ class Registry(Generic[LinkT]):
         self._keep(place, owner, link)
         return Granted(place, None if replaced is link else replaced)
 
-    def unbind(self, name: str, link: LinkT) -> None:
-        """Free *name* at once, if it leads to *link*."""
+    def unbind(self, name: str, link: LinkT) -> Place | None:
+        """Free *name* at once, if it leads to *link*, and return where it was."""
         place = self._namespace.place(name)
-        if place is not None and place.host in self._of_link.get(link, ()):
-            self._forget(place.host)
+        if place is None or place.host not in self._of_link.get(link, ()):
+            return None
+        self._forget(place.host)
+        return place
 
-    def release(self, link: LinkT, *, now: float, is_held: bool = True) -> None:
-        """The link is lost: hold its names for their owner, or free them at once."""
-        for host in list(self._of_link.get(link, ())):
+    def release(self, link: LinkT, *, now: float, is_held: bool = True) -> list[Place]:
+        """
+        The link is lost: hold its names for their owner, or free them at once.
+
+        Returns where they were.
+        """
+        places = [self._tunnels[host].place for host in self._of_link.get(link, ())]
+        for host in [place.host for place in places]:
             tunnel = self._tunnels[host]
             self._forget(host)
             if is_held and self._hold_seconds:
@@ -144,6 +151,7 @@ class Registry(Generic[LinkT]):
                 )
                 self._held[host] = until
                 self._index(tunnel.place, tunnel.owner)
+        return places
 
     def find(self, host: str, *, now: float) -> Found[LinkT] | None:
         """Return where *host* leads, the most specific tunnel first; None: nowhere."""
@@ -155,9 +163,20 @@ class Registry(Generic[LinkT]):
             return None
         return tunnel.found
 
-    def names_of(self, link: LinkT) -> list[str]:
-        """Return the names that lead to *link*."""
-        return sorted(self._tunnels[host].place.name for host in self._of_link.get(link, ()))
+    def forget_expired(self, now: float) -> list[str]:
+        """Free the names that were held long enough, and return their hosts."""
+        expired = []
+        while self._held:
+            host, until = next(iter(self._held.items()))
+            if now < until:
+                break
+            self._forget(host)
+            expired.append(host)
+        return expired
+
+    def items(self) -> list[tuple[Place, LinkT | None]]:
+        """Return all names, and the link of each; None: it is held."""
+        return [(tunnel.place, tunnel.found.link) for tunnel in self._tunnels.values()]
 
     def count_of(self, token: str) -> int:
         """Return how many names a token has, those that are held for it too."""
@@ -241,13 +260,6 @@ class Registry(Generic[LinkT]):
         if tunnel.found.link is not None:
             _discard(self._of_link, tunnel.found.link, host)
         self._wildcards -= place.host.startswith("*")
-
-    def _forget_expired(self, now: float) -> None:
-        while self._held:
-            host, until = next(iter(self._held.items()))
-            if now < until:
-                return
-            self._forget(host)
 
 
 KeyT = TypeVar("KeyT")

@@ -1,11 +1,9 @@
 """The relay: one public port for callers and agents."""
 
 import asyncio
-import errno
 import json
 import logging
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
@@ -21,15 +19,17 @@ from hookloop.tunnel.wire.handshake import Carriage
 from hookloop.tunnel.wire.messages import Hello
 from hookloop.version import __version__
 
-from .admin import Admin
+from .admin import Admin, start_admin
 from .config import RelayConfig
 from .counts import Counts
 from .downstream import Downstream, Page, Route
 from .gate import Gate
 from .http_head import Admitted
-from .landlord import LocalLandlord
+from .landlord import Lettings, LocalLandlord
 from .link import Link
+from .listening import cannot_listen
 from .refusal import Refusal
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .metrics import Gauges
@@ -69,7 +69,13 @@ class Relay:
         clock: Clock | None = None,
         random: RandomSource | None = None,
         sink: CaptureSink = discard,
+        new_landlord: "Callable[[Relay], Lettings] | None" = None,
+        is_shared: bool = False,
     ) -> None:
+        """
+        *new_landlord* makes another landlord than that of a relay of one process; *is_shared*:
+        other processes listen on the port too.
+        """
         self.config = config
         self.clock = clock or SystemClock()
         self.sink = sink
@@ -79,14 +85,8 @@ class Relay:
         self._id = new_id("rly_", self._random)
         self.counts = Counts()
         self._gate = Gate(config, self.clock)
-        self._landlord = LocalLandlord(
-            config,
-            lambda: self._gate.tokens,
-            self.host_url,
-            counts=self.counts,
-            clock=self.clock,
-            random=self._random,
-        )
+        self._is_shared = is_shared
+        self._landlord: Lettings = (new_landlord or _local_landlord)(self)
         self._links: set[Link] = set()
         self._downstreams: set[Downstream] = set()
         self._server: asyncio.Server | TlsService | None = None
@@ -103,7 +103,7 @@ class Relay:
             self._server = await self._listen(host, port)
         except OSError as error:
             await self._stop_admin()
-            raise ConfigError(_cannot_listen(host, port, error)) from error
+            raise ConfigError(cannot_listen(host, port, error)) from error
         self._gate.watch()
 
     async def _start_admin(self) -> None:
@@ -112,18 +112,12 @@ class Relay:
         from .metrics import CONTENT_TYPE, Metrics  # who has no such listener need not load them
 
         metrics = Metrics(lambda: (self._gauges(), self.counts))
-        admin = Admin(
+        self._admin = await start_admin(
             self.config,
             self.clock,
             why_not_ready=self.why_not_ready,
             metrics=lambda: (CONTENT_TYPE, metrics.render()),
         )
-        host, port = self.config.admin_host, self.config.admin_port
-        try:
-            await admin.start(host, port)
-        except OSError as error:
-            raise ConfigError(_cannot_listen(host, port, error, option="--admin")) from error
-        self._admin = admin
 
     async def _stop_admin(self) -> None:
         if self._admin is not None:
@@ -172,6 +166,15 @@ class Relay:
         self._check_all_gone()
 
     @property
+    def tokens(self) -> Tokens:
+        """Those of the moment."""
+        return self._gate.tokens
+
+    @property
+    def random(self) -> RandomSource:
+        return self._random
+
+    @property
     def port(self) -> int:
         """The port listened on."""
         assert self._server is not None, "start the relay first"  # noqa: S101  # caller's duty
@@ -181,14 +184,7 @@ class Relay:
     @property
     def admin_url(self) -> str | None:
         """Where metrics, liveness and readiness are, if anywhere."""
-        if self._admin is None:
-            return None
-        host = self.config.admin_host
-        return (
-            f"http://[{host}]:{self._admin.port}"
-            if ":" in host
-            else f"http://{host}:{self._admin.port}"
-        )
+        return self._admin.url if self._admin is not None else None
 
     def why_not_ready(self) -> str | None:
         """Return why a load balancer should send nobody here, or None."""
@@ -333,10 +329,12 @@ class Relay:
 
     async def _listen(self, host: str, port: int) -> "asyncio.Server | TlsService":
         if self.tls is not None:
-            await self.tls.start(host, port, backlog=BACKLOG)
+            await self.tls.start(host, port, backlog=BACKLOG, reuse_port=self._is_shared)
             return self.tls
         loop = asyncio.get_running_loop()
-        return await loop.create_server(self._new_downstream, host, port, backlog=BACKLOG)
+        return await loop.create_server(
+            self._new_downstream, host, port, backlog=BACKLOG, reuse_port=self._is_shared or None
+        )
 
     def _shown_port(self) -> str:
         """Return the port as it stands in our URLs: browsers leave out what https implies."""
@@ -390,14 +388,15 @@ class Relay:
         return Page(ResponseHead(200, b"OK", headers), body)
 
 
-def _cannot_listen(host: str, port: int, error: OSError, *, option: str = "--port") -> str:
-    # asyncio repeats the address in its text; that of a name that does not resolve has no errno.
-    is_known = error.errno is not None and error.errno > 0
-    why = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
-    advice = "Choose another --host: one of this machine's addresses"
-    if error.errno in (errno.EADDRINUSE, errno.EACCES):
-        advice = f"Choose another {option}, or port 0 for any free one"
-    return f"the relay cannot listen on {host} port {port}: {why}. {advice}"
+def _local_landlord(relay: Relay) -> LocalLandlord:
+    return LocalLandlord(
+        relay.config,
+        lambda: relay.tokens,
+        relay.host_url,
+        counts=relay.counts,
+        clock=relay.clock,
+        random=relay.random,
+    )
 
 
 @asynccontextmanager
