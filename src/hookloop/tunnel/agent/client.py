@@ -38,7 +38,7 @@ logger = logging.getLogger("hookloop.agent")
 STREAM_CREDIT = 256 * 1024
 SESSION_CREDIT = 4 * 1024 * 1024
 STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
-CLOSE_SECONDS = 1.0  # how long a leaving agent lets its exchanges end: Ctrl+C must feel instant
+CLOSE_SECONDS = 0.5  # how long a leaving agent lets its exchanges end: Ctrl+C is over in a second
 
 
 class RawForward(Protocol):
@@ -73,6 +73,8 @@ class AgentStatistics:
     """How often a session was opened; more than 1 means it was lost and came back."""
     latency_seconds: float | None
     """Of the last PING, or None before the first."""
+    relay_software: str
+    """What the relay calls itself; empty before the first session."""
 
 
 class Agent:
@@ -125,6 +127,7 @@ class Agent:
         self._exchanges = 0
         self._sessions = 0
         self._latency: float | None = None
+        self._relay_software = ""
 
     async def run(self) -> None:
         """
@@ -216,6 +219,7 @@ class Agent:
             exchanges_open=len(self._forwards) + len(self._raw_forwards),
             sessions=self._sessions,
             latency_seconds=self._latency,
+            relay_software=self._relay_software,
         )
 
     # --- sessions ---------------------------------------------------------------------------
@@ -335,7 +339,8 @@ class Agent:
                 self._is_disturbed = False
             case events.GoawayReceived(goaway):
                 logger.info("relay says goodbye code=%s", goaway.code)
-            case events.HelloReceived():
+            case events.HelloReceived(hello):
+                self._relay_software = hello.software
                 self._observer.session_up()
                 if not self._tunnels:
                     self._backoff.reset()  # no answer to a BIND will say that all is well

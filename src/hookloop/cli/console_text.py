@@ -1,0 +1,101 @@
+"""What strangers sent, made fit to be shown: no byte of theirs may steer a terminal. Pure."""
+
+from http import HTTPStatus
+
+from rich.cells import cell_len, set_cell_size
+
+from hookloop.exchange import Exchange, RequestHead
+
+__all__ = ["cut", "event_type", "outcome", "path_of", "printable", "trouble"]
+
+SHOWN_MAX = 2000  # characters; a target may be 8 KB and no line shows that much
+
+# Where a webhook's sender says in a header what happened, in lower case.
+_TYPE_HEADERS = frozenset(
+    {
+        b"ce-type",
+        b"linear-event",
+        b"x-adobe-event-code",
+        b"x-amz-sns-message-type",
+        b"x-discourse-event",
+        b"x-event-key",  # Bitbucket
+        b"x-forgejo-event",
+        b"x-gitea-event",
+        b"x-github-event",
+        b"x-gitlab-event",
+        b"x-intercom-topic",
+        b"x-jira-event",
+        b"x-pagerduty-event",
+        b"x-shopify-topic",
+        b"x-webhook-event",
+        b"x-wc-webhook-topic",
+    }
+)
+
+
+def printable(text: str) -> str:
+    """
+    Return *text* with everything escaped that is not a visible character or a space.
+
+    That is the controls (ANSI sequences begin with one), and the marks that turn the
+    direction of writing: with them a path could pass for another.
+    """
+    text = text[:SHOWN_MAX]
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else "\\U?"
+
+
+def path_of(request: RequestHead) -> str:
+    """
+    Return the target's path; of a query only that there is one.
+
+    Tokens travel in queries, and what we print ends in logs and on shared screens.
+    """
+    path, mark, _ = request.target[: SHOWN_MAX * 2].partition(b"?")
+    text = path.decode("utf-8", "backslashreplace")
+    return printable(text) + ("?…" if mark else "")
+
+
+def event_type(request: RequestHead) -> str:
+    """Return what the sender of a webhook says happened, or an empty text."""
+    for name, value in request.headers:
+        if name.lower() in _TYPE_HEADERS:
+            return printable(value.decode("utf-8", "backslashreplace"))
+    return ""
+
+
+def trouble(exchange: Exchange) -> str:
+    """Return why the local service did not answer, in whole."""
+    objection = exchange.objection
+    if objection is None:
+        return exchange.failure or "no answer"
+    reasons = "; ".join(objection.reasons) or objection.message
+    return f"{objection.status} {objection.code}: {reasons}"
+
+
+def outcome(exchange: Exchange) -> str:
+    """Return ``200 OK``, or why there is no such thing."""
+    if exchange.response is None:
+        return printable(exchange.failure or "no answer")
+    status = exchange.response.status
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = printable(exchange.response.reason.decode("latin-1"))
+    told = f"{status} {phrase}".strip()
+    return f"{told}, cut short" if exchange.failure else told
+
+
+def cut(text: str, cells: int) -> str:
+    """Return *text* in exactly *cells* columns of a terminal; an ellipsis where it was cut."""
+    if cells < 1:
+        return ""
+    if cell_len(text) > cells:
+        return set_cell_size(text, cells - 1) + "…"
+    return set_cell_size(text, cells)
