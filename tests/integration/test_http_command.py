@@ -79,8 +79,10 @@ def test_the_same_command_again_has_the_same_url(ending: signal.Signals):
             ) as process:
                 urls.append(wait_for(process, "started tunnel", json.loads)["url"])
                 ended_by(ending, process)
-        ended_by(signal.SIGINT, relay)
+        relay.send_signal(signal.SIGINT)
+        relay.communicate(timeout=SECONDS_MAX)
 
+    assert relay.returncode == 0
     assert urls[0].startswith("http://shop.tun.localhost:")
     assert urls[0] == urls[1]
 

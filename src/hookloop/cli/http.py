@@ -110,6 +110,6 @@ async def _relay_or_own(relay: str | None, token: str) -> AsyncIterator[tuple[st
     from hookloop.tunnel.relay.tokens import new_token
 
     own_token = new_token(SystemRandom())
-    config = RelayConfig(domain=LOCAL_DOMAIN, tokens=(own_token,), drain_seconds=0.2)
+    config = RelayConfig(domain=LOCAL_DOMAIN, tokens=(own_token,), drain_seconds=0.1)
     async with running_relay(config) as running:
         yield running.url, own_token, True

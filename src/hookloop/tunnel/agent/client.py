@@ -38,7 +38,7 @@ logger = logging.getLogger("hookloop.agent")
 STREAM_CREDIT = 256 * 1024
 SESSION_CREDIT = 4 * 1024 * 1024
 STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
-CLOSE_SECONDS = 0.5  # how long a leaving agent lets its exchanges end: Ctrl+C is over in a second
+CLOSE_SECONDS = 0.4  # how long a leaving agent lets its exchanges end: Ctrl+C is over in a second
 
 
 class RawForward(Protocol):
