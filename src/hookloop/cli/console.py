@@ -21,7 +21,8 @@ from .console_options import ConsoleOptions
 from .console_painter import is_ours
 from .console_qr import qr_lines
 from .console_screen_shell import ScreenShell
-from .console_state import AgentCounts, ConsoleState, NoteKind
+from .console_state import AgentCounts, ConsoleState
+from .console_view import NoteKind
 
 if TYPE_CHECKING:
     from hookloop.tunnel.agent import Tunnel

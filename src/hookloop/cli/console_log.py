@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from hookloop.exchange import Exchange
 
-from .console_state import Row, row_of
 from .console_text import printable, trouble
+from .console_view import Row, row_of
 
 __all__ = ["LogFormat", "LogLevel", "LogWriter", "Record", "formatted"]
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from rich.cells import cell_len
 from rich.text import Text
 
-from .console_state import Forwarding, Link, Note, NoteKind, Row, View
 from .console_text import cut
+from .console_view import Forwarding, Link, Note, NoteKind, Row, View
 
 __all__ = ["screen_lines"]
 

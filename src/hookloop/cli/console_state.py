@@ -2,16 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hookloop.clock import Clock
 from hookloop.exchange import Exchange
 from hookloop.meter import Meter, Reading
 
-from .console_text import event_type, outcome, path_of, printable, trouble
+from .console_text import printable, trouble
+from .console_view import Forwarding, Link, Note, NoteKind, View, row_of
 
 if TYPE_CHECKING:
     from hookloop.tunnel.agent import Tunnel
@@ -19,33 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentCounts",
     "ConsoleState",
-    "Forwarding",
-    "Link",
-    "Note",
-    "NoteKind",
-    "Row",
-    "View",
-    "row_of",
 ]
 
 RECENT_MAX = 100  # as many as the tallest terminal shows
 DURATIONS_MAX = 4096  # between two frames; beyond 40,000 exchanges a second they are a sample
 NOTES_MAX = 3  # what happened before has been read or never will be
 NOTE_SECONDS = 300.0  # old news is noise
-
-NoteKind = Literal["hint", "news", "warning", "error"]
-"""
-A hint holds as long as the command runs. News, a warning and an error are of their moment:
-a request was caught; a signature was refused; something broke.
-"""
-
-
-class Link(Enum):
-    """Of the session with the relay."""
-
-    CONNECTING = "connecting"
-    ONLINE = "online"
-    RECONNECTING = "reconnecting"
 
 
 class AgentCounts(Protocol):
@@ -59,66 +38,6 @@ class AgentCounts(Protocol):
 
     @property
     def relay_software(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One line of what happened."""
-
-    at: float
-    """Unix seconds."""
-    kind: NoteKind
-    text: str
-    times: int = 1
-    """How often in a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A finished exchange, as it is shown; every text is printable."""
-
-    at: float
-    """When it ended, in Unix seconds."""
-    method: str
-    path: str
-    event_type: str
-    status: int | None
-    """None where no answer came."""
-    outcome: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarding:
-    """One tunnel, as it is shown."""
-
-    url: str
-    """Where callers reach it, or the name it was asked for by."""
-    upstream: str
-    trouble: str = ""
-    """Why callers do not reach it though the session is online."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that a frame shows, at one moment."""
-
-    link: Link
-    reason: str
-    """Why it is not online; empty where that is not known."""
-    version: str
-    relay: str
-    relay_software: str
-    latency_seconds: float | None
-    web_url: str
-    forwardings: tuple[Forwarding, ...]
-    """In the order they were first given."""
-    reading: Reading
-    captures_dropped: int
-    notes: tuple[Note, ...]
-    """Hints first, then the newest last."""
-    rows: tuple[Row, ...]
-    """The newest first."""
 
 
 class ConsoleState:
@@ -260,17 +179,3 @@ class ConsoleState:
 def _forwarding(tunnel: "Tunnel") -> Forwarding:
     url = tunnel.url or tunnel.name or tunnel.label
     return Forwarding(printable(url), printable(str(tunnel.config.upstream)))
-
-
-def row_of(at: float, exchange: Exchange) -> Row:
-    """Return *exchange*, which ended *at*, as it is shown."""
-    request = exchange.request
-    return Row(
-        at=at,
-        method=printable(request.method.decode("latin-1")),
-        path=path_of(request),
-        event_type=event_type(request),
-        status=exchange.response.status if exchange.response else None,
-        outcome=outcome(exchange),
-        seconds=exchange.ended - exchange.started,
-    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hookloop.cli.console_qr import qr_lines
 from hookloop.cli.console_screen import screen_lines
-from hookloop.cli.console_state import Forwarding, Link, Note, Row, View
+from hookloop.cli.console_view import Forwarding, Link, Note, Row, View
 from hookloop.meter import Reading
 
 URL = "https://shop.tun.example.com"
