@@ -19,6 +19,7 @@ from .events import Drop, Event, Handlers, Hooks, Reject, Reply, Result, Retry
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import tunnel
     from .events import ProviderHooks
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Retry",
     "SignatureError",
     "__version__",
+    "tunnel",
 ]
 
 
@@ -45,4 +47,8 @@ def __getattr__(name: str) -> Any:
         from .events import ProviderHooks
 
         return ProviderHooks
+    if name == "tunnel":
+        from importlib import import_module
+
+        return import_module(".tunnel", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

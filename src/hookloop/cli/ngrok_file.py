@@ -82,6 +82,9 @@ _TUNNEL_IMPOSSIBLE = {
     "terminate_at": "use `proto: tls` and let the app end TLS",
     "agent_tls_termination": "use `proto: tls` and let the app end TLS",
 }
+_NGROK_DOMAINS = (
+    *("ngrok.app", "ngrok.dev", "ngrok.io", "ngrok.pizza", "ngrok-free.app", "ngrok-free.dev"),
+)
 _ENDPOINT_READ = {"name", "url", "upstream"}
 
 
@@ -202,9 +205,11 @@ def _endpoint(
 
 
 def _name(host: str, where: tuple[str, ...], problems: Problems) -> str:
-    label, dot, _ = host.partition(".")
-    if dot:
-        problems.warn(where, f"{host} is not the relay's to give: its tunnel is named {label!r}")
+    """Return the name to ask for: a label, or a domain of one's own in full."""
+    label, _, domain = host.partition(".")
+    if not any(domain == own or domain.endswith(f".{own}") for own in _NGROK_DOMAINS):
+        return host
+    problems.warn(where, f"{host} is ngrok's to give: the tunnel is named {label!r} here")
     return label
 
 
