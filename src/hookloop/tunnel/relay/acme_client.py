@@ -39,6 +39,7 @@ REQUEST_SECONDS = 30  # of one request to the authority
 PROOF_SECONDS = 120.0  # for the authority to look at all proofs, from several places
 ISSUE_SECONDS = 120.0  # for the certificate, once the proofs were good
 POLL_SECONDS = 1.0
+NONCE_TRIES = 5
 
 
 class AcmeError(RemoteError):
@@ -110,7 +111,7 @@ class AcmeClient:
 
     def _connect(self) -> client.ClientV2:
         key = self._account_key()
-        network = client.ClientNetwork(
+        network = _Network(
             key, alg=ES256, user_agent=f"hookloop/{__version__}", timeout=REQUEST_SECONDS
         )
         if self._settings.ca_file is not None:
@@ -226,6 +227,23 @@ class AcmeClient:
         # Local and naive, since the library compares it with such a time of its own.
         now = datetime.fromtimestamp(self._clock.wall())  # noqa: DTZ006  # see above
         return now + timedelta(seconds=seconds)
+
+
+class _Network(client.ClientNetwork):
+    """
+    One that bears more stale nonces: the library's own tries again but once.
+
+    Behind a load balancer of the authority's, or after a pause, several in a row are stale.
+    """
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(NONCE_TRIES - 1):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return super().post(*args, **kwargs)
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
