@@ -114,7 +114,12 @@ def test_a_name_is_proven_by_http(place, loop_factory):
 
     on_a_loop(main, loop_factory=loop_factory)()
     files = [path for path in place.acme.folder.rglob("*") if path.is_file()]
-    assert len(files) == 3  # the account's key and URL, and the certificate with its key
+    assert {path.name for path in files} == {
+        "account.json",
+        "account.pem",
+        "lock",
+        f"{DOMAIN}.pem",
+    }
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
@@ -180,6 +185,32 @@ def test_a_certificate_near_its_end_is_renewed(our_place, tmp_path):
 
     on_a_loop(main)()
     assert len(our_place.state.orders) == 1
+
+
+def test_of_two_processes_of_a_relay_one_fetches(our_place, caplog):
+    """They share the port and the folder; the other finds what was fetched."""
+
+    async def main():
+        other = replace(our_place, http_port=free_port())  # a process has its own in this test
+        with our_place.store.claimed() as is_ours:
+            assert is_ours
+            async with acme_relay(other) as relay:
+                our_place.store.show_challenge("a-token", "its answer")
+                await until(lambda: relay.tls.plain_port)
+                reader, writer = await soon(
+                    asyncio.open_connection("127.0.0.1", relay.tls.plain_port)
+                )
+                path = b"/.well-known/acme-challenge/a-token"
+                writer.write(get(path, host=DOMAIN.encode()))
+                answer = await soon(reader.read())
+                writer.close()
+
+                assert answer.endswith(b"\r\n\r\nits answer")
+
+    with caplog.at_level(logging.INFO, "hookloop.relay"):
+        on_a_loop(main)()
+    assert our_place.state.orders == []
+    assert "not issued" not in caplog.text
 
 
 def test_an_account_the_authority_forgot_is_registered_again(our_place):

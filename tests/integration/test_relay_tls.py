@@ -1,10 +1,13 @@
 """The relay's own TLS: real handshakes on a real port, by both event loops."""
 
 import asyncio
+import json
 import logging
+import signal
 import socket
 import ssl
 import struct
+import sys
 import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -170,6 +173,21 @@ def test_an_early_answer_reaches_a_caller_that_still_sends(authority, files, loo
             assert answer.status == 413
 
     on_a_loop(main, loop_factory=loop_factory)()
+
+
+@on_a_loop
+async def test_no_tunnel_answers_a_certificate_authority(tmp_path):
+    """Or whoever has a tunnel could have certificates made out for its name."""
+    authority = Authority(tmp_path)
+    files = authority.issue("relay", DOMAIN, f"*.{DOMAIN}")
+    async with AsyncExitStack() as stack:
+        loop = await stack.enter_async_context(tls_loop(authority, files))
+        caller = await tls_call(stack, loop.relay, authority.client_context())
+        path = b"/.well-known/acme-challenge/some-token"
+        answer = await caller.ask(get(path, host=HOST.encode()))
+
+        assert answer.status == 404
+        assert answer.values(b"Hookloop-Error") == [b"no_challenge"]
 
 
 # --- which certificate --------------------------------------------------------------------
@@ -562,3 +580,49 @@ async def test_a_plain_port_that_is_taken_is_named(tmp_path):
         with pytest.raises(ConfigError, match=f"port {port} for --http-port"):
             async with tls_relay(files, http_port=port):
                 pass
+
+
+# --- the command --------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_the_command_takes_certificates_and_sighup(tmp_path):
+    """SIGHUP reads them again at once, long before the next look."""
+    authority = Authority(tmp_path)
+    files = authority.issue("relay", HOST)
+    arguments = ["relay", "--json", "--port", "0", "--domain", DOMAIN, "--http-port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hookloop",
+        *arguments,
+        "--tls-cert",
+        files.certificate,
+        "--tls-key",
+        files.key,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        url = json.loads(await soon(process.stdout.readline()))["value"]
+        port = int(url.rpartition(":")[2])
+
+        async def names():
+            _, writer = await soon(
+                asyncio.open_connection(
+                    "127.0.0.1", port, ssl=authority.client_context(), server_hostname=HOST
+                )
+            )
+            certificate = writer.get_extra_info("peercert")
+            writer.close()
+            return [name for _, name in certificate["subjectAltName"]]
+
+        assert url.startswith(f"https://{DOMAIN}:")
+        assert await names() == [HOST]
+        authority.issue("relay", HOST, "new.example")
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(4):  # of the five between two looks
+            while await names() == [HOST]:
+                pass
+    finally:
+        process.terminate()
+        assert await soon(process.wait()) == 0

@@ -29,6 +29,24 @@ from .relay_options import (
 )
 from .relay_token import token as token_commands
 from .runner import reporting_errors, run
+from .tls_options import (
+    ACME_FOLDER,
+    LETS_ENCRYPT,
+    AcmeAgreeTos,
+    AcmeCaFile,
+    AcmeDirectory,
+    AcmeDnsHook,
+    AcmeDnsSeconds,
+    AcmeDomain,
+    AcmeEmail,
+    AcmeFolder,
+    HttpPort,
+    TlsCert,
+    TlsDir,
+    TlsKey,
+    TlsOptions,
+    on_hangup,
+)
 
 if TYPE_CHECKING:
     from hookloop.tunnel.relay import RelayConfig
@@ -55,6 +73,18 @@ def start(
     drain_seconds: DrainSecondsOption = None,
     log_format: LogFormatOption = None,
     access_log: AccessLogOption = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_dir: TlsDir = None,
+    http_port: HttpPort = None,
+    acme_email: AcmeEmail = None,
+    acme_agree_tos: AcmeAgreeTos = False,
+    acme_directory: AcmeDirectory = LETS_ENCRYPT,
+    acme_domain: AcmeDomain = None,
+    acme_dns_hook: AcmeDnsHook = None,
+    acme_dns_seconds: AcmeDnsSeconds = 30.0,
+    acme_dir: AcmeFolder = ACME_FOLDER,
+    acme_ca_file: AcmeCaFile = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a relay: callers and agents meet on its one port."""
@@ -73,10 +103,24 @@ def start(
     }
     if domain:
         given |= {"domain": domain[0], "more_domains": tuple(domain[1:])}
+    tls = TlsOptions(
+        cert=tls_cert,
+        key=tls_key,
+        directories=tls_dir,
+        http_port=http_port,
+        acme_email=acme_email,
+        acme_agree_tos=acme_agree_tos,
+        acme_directory=acme_directory,
+        acme_domain=acme_domain,
+        acme_dns_hook=acme_dns_hook,
+        acme_dns_seconds=acme_dns_seconds,
+        acme_folder=acme_dir,
+        acme_ca_file=acme_ca_file,
+    )
     with reporting_errors():
         if admin is not None:
             given |= _admin_address(admin)
-        settings, made = _settings(config, given, trusted_proxy or [])
+        settings, made = _settings(config, given, trusted_proxy or [], tls)
     from .relay_log import relay_log
 
     with relay_log(settings.log_format, settings.log_level):
@@ -84,7 +128,7 @@ def start(
 
 
 def _settings(
-    path: Path | None, given: dict[str, Any], proxies: list[str]
+    path: Path | None, given: dict[str, Any], proxies: list[str], tls: TlsOptions
 ) -> "tuple[RelayConfig, str | None]":
     """Return the settings, and the token that was made since there is none."""
     from hookloop.tunnel.relay import RelayConfig
@@ -97,6 +141,8 @@ def _settings(
     settings |= {name: value for name, value in given.items() if value is not None}
     if proxies:
         settings["trusted_proxies"] = tuple(map(parse_network, proxies))
+    if by_options := tls.settings([settings["domain"], *settings.get("more_domains", ())]):
+        settings["tls"] = by_options
     made = None
     if not settings.get("tokens") and not settings.get("tokens_file"):
         made = new_token(SystemRandom())
@@ -115,6 +161,8 @@ async def _relay(config: "RelayConfig", made: str | None, announcer: Announcer) 
     from hookloop.tunnel.relay import running_relay
 
     async with running_relay(config) as running:
+        if running.tls is not None:
+            on_hangup(running.tls.reload_soon, asyncio.current_task())
         announcer.fact("relay", running.url)
         announcer.fact("tunnels", running.tunnel_url("NAME"))
         if running.admin_url:

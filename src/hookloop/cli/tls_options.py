@@ -3,18 +3,22 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hookloop.errors import ConfigError
 
 if TYPE_CHECKING:
+    from hookloop.tunnel.relay.acme_settings import AcmeSettings
     from hookloop.tunnel.relay.tls_settings import TlsSettings
 
 __all__ = [
+    "ACME_FOLDER",
+    "LETS_ENCRYPT",
     "AcmeAgreeTos",
     "AcmeCaFile",
     "AcmeDirectory",
@@ -27,9 +31,8 @@ __all__ = [
     "TlsCert",
     "TlsDir",
     "TlsKey",
-    "acme_names",
+    "TlsOptions",
     "on_hangup",
-    "tls_settings",
 ]
 
 PANEL = "TLS"
@@ -125,70 +128,72 @@ AcmeCaFile = Annotated[
 ]
 
 
-def acme_names(
-    given: list[str] | None, relay_domains: list[str], *, has_hook: bool
-) -> tuple[tuple[str, ...], ...]:
-    """Return the names of each certificate to fetch."""
-    if given:
-        return tuple(tuple(name.strip().lower() for name in one.split(",")) for one in given)
-    if has_hook:
-        return tuple((domain, f"*.{domain}") for domain in relay_domains)
-    return tuple((domain,) for domain in relay_domains)
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """What was given on the command line."""
 
+    cert: list[Path] | None
+    key: list[Path] | None
+    directories: list[Path] | None
+    http_port: int | None
+    acme_email: str | None
+    acme_agree_tos: bool
+    acme_directory: str
+    acme_domain: list[str] | None
+    acme_dns_hook: str | None
+    acme_dns_seconds: float
+    acme_folder: Path
+    acme_ca_file: Path | None
 
-def tls_settings(
-    *,
-    cert: list[Path] | None,
-    key: list[Path] | None,
-    directories: list[Path] | None,
-    http_port: int | None,
-    relay_domains: list[str],
-    acme_email: str | None,
-    acme_agree_tos: bool,
-    acme_directory: str,
-    acme_domain: list[str] | None,
-    acme_dns_hook: str | None,
-    acme_dns_seconds: float,
-    acme_folder: Path,
-    acme_ca_file: Path | None,
-) -> "TlsSettings | None":
-    """Return the settings, or None for a relay without TLS. Raises `ConfigError`."""
-    from hookloop.tunnel.relay.acme_settings import AcmeSettings
-    from hookloop.tunnel.relay.tls_settings import CertificateFiles, TlsSettings
+    def settings(self, relay_domains: Sequence[str]) -> "TlsSettings | None":
+        """Return the settings they make, or None where none was given. Raises `ConfigError`."""
+        from hookloop.tunnel.relay.tls_settings import CertificateFiles, TlsSettings
 
-    certs, keys = cert or [], key or []
-    if len(certs) != len(keys):
-        raise ConfigError(
-            f"{len(certs)} --tls-cert and {len(keys)} --tls-key: each certificate has one key"
+        certs, keys = self.cert or [], self.key or []
+        if len(certs) != len(keys):
+            raise ConfigError(
+                f"{len(certs)} --tls-cert and {len(keys)} --tls-key: each certificate has one key"
+            )
+        if not (certs or self.directories or self.acme_email):
+            self._check_nothing_is_lost()
+            return None
+        return TlsSettings(
+            files=tuple(map(CertificateFiles, certs, keys)),
+            directories=tuple(self.directories or ()),
+            acme=self._acme(relay_domains) if self.acme_email else None,
+            http_port=self.http_port,
         )
-    if acme_email is None and (acme_agree_tos or acme_domain or acme_dns_hook):
-        raise ConfigError("certificates by ACME want --acme-email too")
-    is_wanted = certs or directories or acme_email is not None
-    if not is_wanted:
-        if http_port is not None:
+
+    def _check_nothing_is_lost(self) -> None:
+        if self.acme_agree_tos or self.acme_domain or self.acme_dns_hook:
+            raise ConfigError("certificates by ACME want --acme-email too")
+        if self.http_port is not None:
             raise ConfigError("--http-port leads to https: give --tls-cert and --tls-key, or ACME")
-        return None
-    acme = None
-    if acme_email is not None:
-        acme = AcmeSettings(
-            names=acme_names(acme_domain, relay_domains, has_hook=acme_dns_hook is not None),
-            folder=acme_folder.expanduser(),
-            email=acme_email,
-            is_tos_agreed=acme_agree_tos,
-            directory_url=acme_directory,
-            dns_hook=acme_dns_hook,
-            dns_seconds=acme_dns_seconds,
-            ca_file=acme_ca_file,
+
+    def _acme(self, relay_domains: Sequence[str]) -> "AcmeSettings":
+        from hookloop.tunnel.relay.acme_settings import AcmeSettings
+
+        return AcmeSettings(
+            names=self._acme_names(relay_domains),
+            folder=self.acme_folder.expanduser(),
+            email=self.acme_email or "",
+            is_tos_agreed=self.acme_agree_tos,
+            directory_url=self.acme_directory,
+            dns_hook=self.acme_dns_hook,
+            dns_seconds=self.acme_dns_seconds,
+            ca_file=self.acme_ca_file,
         )
-    return TlsSettings(
-        files=tuple(map(CertificateFiles, certs, keys)),
-        directories=tuple(directories or ()),
-        acme=acme,
-        http_port=http_port,
-    )
+
+    def _acme_names(self, relay_domains: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        if self.acme_domain:
+            lists = [names.lower().split(",") for names in self.acme_domain]
+            return tuple(tuple(name.strip() for name in names) for names in lists)
+        if self.acme_dns_hook is not None:
+            return tuple((domain, f"*.{domain}") for domain in relay_domains)
+        return tuple((domain,) for domain in relay_domains)
 
 
-def on_hangup(reload: Callable[[], None], end: Callable[[], object]) -> None:
+def on_hangup(reload: Callable[[], None], command: "asyncio.Task[Any] | None") -> None:
     """
     From now on SIGHUP reloads, as daemons do, unless it says that our terminal is gone.
 
@@ -200,8 +205,8 @@ def on_hangup(reload: Callable[[], None], end: Callable[[], object]) -> None:
     ends = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
 
     def hung_up() -> None:
-        if ends and not _has_terminal():
-            end()
+        if ends and command is not None and not _has_terminal():
+            command.cancel()
         else:
             reload()
 

@@ -70,14 +70,11 @@ class AcmeClient:
         self,
         settings: AcmeSettings,
         store: AcmeStore,
-        challenges_shown: dict[str, str],
         *,
         clock: Clock,
     ) -> None:
-        """*challenges_shown* is what the plain port answers, by token; proofs come and go in it."""
         self._settings = settings
         self._store = store
-        self._shown = challenges_shown
         self._clock = clock
         self._hook = DnsHook(settings.dns_hook) if settings.dns_hook is not None else None
         self._stopped = threading.Event()
@@ -190,16 +187,17 @@ class AcmeClient:
         if self._hook is not None:
             self._hook.add(proof.domain, proof.value)
         else:
-            self._shown[proof.token] = proof.value
+            self._store.show_challenge(proof.token, proof.value)
 
     def _hide(self, proof: _Proof) -> None:
-        self._shown.pop(proof.token, None)
-        if self._hook is not None:
-            try:
-                self._hook.remove(proof.domain, proof.value)
-            except RemoteError as error:
-                # The certificate is what matters; a record that stays does no harm.
-                logger.warning("acme record left behind %s", Values(reason=error))
+        if self._hook is None:
+            self._store.hide_challenge(proof.token)
+            return
+        try:
+            self._hook.remove(proof.domain, proof.value)
+        except RemoteError as error:
+            # The certificate is what matters; a record that stays does no harm.
+            logger.warning("acme record left behind %s", Values(reason=error))
 
     def _wait_for_verdicts(
         self, acme: client.ClientV2, pending: list[messages.AuthorizationResource]

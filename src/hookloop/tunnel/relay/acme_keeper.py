@@ -23,6 +23,7 @@ __all__ = ["AcmeKeeper"]
 logger = logging.getLogger("hookloop.relay")
 
 LOOK_SECONDS_MAX = 3600.0  # the wall clock may be set, and a machine may sleep
+OTHERS_SECONDS = 60.0  # what another process may take for all its certificates
 STOP_SECONDS = 5.0  # for a try that is under way to take its proofs away
 
 
@@ -51,13 +52,11 @@ class AcmeKeeper:
                 f"cannot keep certificates in {settings.folder}: {error.strerror}; choose another "
                 "--acme-dir"
             ) from error
-        self.challenges: dict[str, str] = {}
-        """What the plain port answers for http-01, by token."""
         self._names = settings.names
         self._on_renewed = on_renewed
         self._clock = clock
         self._jitter = jitter or SystemRandom().random
-        self._client = AcmeClient(settings, self.store, self.challenges, clock=clock)
+        self._client = AcmeClient(settings, self.store, clock=clock)
         self._failures: dict[tuple[str, ...], int] = {}
         now = self._now()
         self._due = {names: self._when_due(names) or now for names in self._names}
@@ -76,6 +75,19 @@ class AcmeKeeper:
 
     async def _renew(self, names: tuple[str, ...]) -> datetime:
         """Fetch a certificate, and return when to do so next."""
+        with self.store.claimed() as is_ours:
+            if is_ours:
+                return await self._renew_ours(names)
+        # Another process of this relay is at it: see later what has come of it.
+        await self._on_renewed()
+        later = self._now() + timedelta(seconds=OTHERS_SECONDS)
+        return max(self._when_due(names) or later, later)
+
+    async def _renew_ours(self, names: tuple[str, ...]) -> datetime:
+        due = self._when_due(names)
+        if due is not None and due > self._now():  # since another process did it meanwhile
+            await self._on_renewed()
+            return due
         error = await _in_thread(lambda: self._client.obtain(names), self._client.stop)
         if error is not None:
             return self._failed(names, error)

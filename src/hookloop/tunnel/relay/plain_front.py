@@ -8,7 +8,7 @@ have certificates made out for its name.
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
 __all__ = ["CHALLENGE_PATH", "PlainFront"]
@@ -29,13 +29,13 @@ class PlainFront:
 
     def __init__(
         self,
-        challenges: Mapping[str, str],
+        challenge: Callable[[str], str | None],
         *,
         is_ours: Callable[[str], bool],
         https_port: Callable[[], int],
     ) -> None:
-        self._challenges = challenges
-        """Answers by token, as `AcmeClient` keeps them."""
+        self._answer_of = challenge
+        """Returns what to answer to a token, or None: `AcmeStore.challenge`."""
         self._is_ours = is_ours
         self._https_port = https_port
 
@@ -64,11 +64,11 @@ class PlainFront:
         return _response("308 Permanent Redirect", f"It is at {where}\n", f"Location: {where}\r\n")
 
     def _challenge(self, method: str, token: str) -> bytes:
-        answer = self._challenges.get(token)
-        if answer is None or method not in {"GET", "HEAD"}:
+        answer = self._answer_of(token) if method == "GET" else None
+        if answer is None:
             return _response("404 Not Found", "No such challenge is under way.\n")
         logger.info("http-01 challenge answered")
-        return _response("200 OK", answer if method == "GET" else "")
+        return _response("200 OK", answer)
 
 
 def _is_host(line: str) -> bool:

@@ -42,6 +42,7 @@ logger = logging.getLogger("hookloop.relay")
 STREAMS_MAX = 1  # agents open none
 BACKLOG = 1024  # connections the kernel holds while we are busy
 HTTPS_PORT = 443
+CHALLENGE_PATH = b"/.well-known/acme-challenge/"
 ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to recognise, not to listen on
 
 
@@ -243,6 +244,10 @@ class Relay:
     # --- Front ------------------------------------------------------------------------------
 
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
+        if self.tls is not None and admitted.head.target.startswith(CHALLENGE_PATH):
+            # An authority may be led here from the plain port of another server.
+            message = "challenges of certificate authorities are no tunnel's to answer"
+            return Refusal(404, "no_challenge", message)
         host = admitted.host
         found = self._landlord.find(host)
         if found is not None and found.link is not None and not found.link.is_going_away:

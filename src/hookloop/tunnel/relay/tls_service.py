@@ -55,7 +55,7 @@ class TlsService:
             directories = (*directories, self._keeper.store.certificates)
         self.certificates = Certificates(settings.files, directories, now=self._now())
         self._plain_front = PlainFront(
-            self._keeper.challenges if self._keeper is not None else {},
+            self._keeper.store.challenge if self._keeper is not None else _no_challenge,
             is_ours=owner.is_own_host,
             https_port=lambda: self.port,
         )
@@ -65,6 +65,7 @@ class TlsService:
         self._plain: Acceptor | None = None
         self._plain_arrivals: set[asyncio.Task[object]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._look = asyncio.Event()
 
     async def start(self, host: str, port: int, *, backlog: int, reuse_port: bool = False) -> None:
         """
@@ -125,6 +126,10 @@ class TlsService:
         """Read the certificates that have changed, off the loop: a disk may be slow."""
         await asyncio.to_thread(lambda: self.certificates.reload(now=self._now()))
 
+    def reload_soon(self) -> None:
+        """Read them at once, as when a signal asks."""
+        self._look.set()
+
     # --- TlsFront -----------------------------------------------------------------------------
 
     def context_for(self, server_name: str | None) -> ssl.SSLContext | None:
@@ -140,7 +145,10 @@ class TlsService:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.watch_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.watch_seconds):
+                    await self._look.wait()
+            self._look.clear()
             await self.reload()
 
     async def _plain_listeners(
@@ -167,3 +175,7 @@ class TlsService:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall(), UTC)
+
+
+def _no_challenge(token: str) -> str | None:  # noqa: ARG001  # there is none of any token
+    return None
