@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from hookloop.exchange import Exchange
 
@@ -41,6 +43,8 @@ class LogLevel(StrEnum):
     def rank(self) -> int:
         return list(LogLevel).index(self)
 
+
+_PLAIN = re.compile(r"[!#-&(-<>-\[\]-~]{1,500}")  # ASCII but for space " ' = and backslash
 
 # As ngrok's agent spells them: its readers look for these four letters.
 _SHORT = {LogLevel.DEBUG: "dbug", LogLevel.ERROR: "eror"}
@@ -217,9 +221,8 @@ def formatted(record: Record, form: LogFormat, *, has_colours: bool = False) -> 
     if form is LogFormat.TERM:
         return _for_people(record, has_colours=has_colours)
     level = _SHORT.get(record.level, record.level.value)
-    at = datetime.fromtimestamp(record.at, UTC)
     members = {
-        "t": f"{at:%Y-%m-%dT%H:%M:%S+0000}",
+        "t": _stamp(int(record.at)),
         "lvl": level,
         "msg": record.message,
         "obj": record.subject,
@@ -230,22 +233,32 @@ def formatted(record: Record, form: LogFormat, *, has_colours: bool = False) -> 
     return " ".join(f"{key}={_quoted(value)}" for key, value in members.items()) + "\n"
 
 
+@lru_cache(maxsize=4)
+def _stamp(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S+0000}"
+
+
+@lru_cache(maxsize=4)
+def _local_stamp(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S}"
+
+
 def _quoted(value: object) -> str:
     """Return *value* as a shell would read it back."""
-    text = printable(str(value))
-    if text and not any(c in " \"'=\\" for c in text):
+    text = value if isinstance(value, str) else str(value)
+    if _PLAIN.fullmatch(text):
         return text
+    text = printable(text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _for_people(record: Record, *, has_colours: bool) -> str:
-    at = datetime.fromtimestamp(record.at, UTC).astimezone()
     text = record.sentence
     if not text:
         values = "".join(f" {key}={_quoted(value)}" for key, value in record.values.items())
         text = record.message + values
     text = printable(text)
-    stamp = f"{at:%H:%M:%S}"
+    stamp = _local_stamp(int(record.at))
     if not has_colours:
         return f"{stamp} {text}\n"
     colour = _COLOURS.get(record.level)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.color import ColorSystem
 from rich.console import Console
-from rich.text import Text
+
+from .console_line import BLANK, Line
 
 __all__ = ["Painter", "is_ours", "terminal_size"]
 
@@ -56,10 +57,10 @@ class Painter:
         self._descriptor = descriptor
         self._console = console
         self._colours = _COLOUR_SYSTEMS.get(console.color_system or "", ColorSystem.STANDARD)
-        self._offered: tuple[Sequence[Text], Size] | None = None
+        self._offered: tuple[Sequence[Line], Size] | None = None
         self._wake = threading.Condition()
         self._is_stopping = False
-        self._shown: list[Text] = []
+        self._shown: list[Line] = []
         self._size: Size = (0, 0)
         self._last_words = ""
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
@@ -68,7 +69,7 @@ class Painter:
         """Take the terminal over."""
         self._thread.start()
 
-    def offer(self, lines: Sequence[Text], size: Size) -> None:
+    def offer(self, lines: Sequence[Line], size: Size) -> None:
         """Show *lines*, made for *size*, next; a frame not yet shown is forgotten."""
         with self._wake:
             self._offered = (lines, size)
@@ -97,40 +98,40 @@ class Painter:
         except OSError:
             pass  # the terminal is gone, and with it whoever looked at it
 
-    def _next(self) -> tuple[Sequence[Text], Size] | None:
+    def _next(self) -> tuple[Sequence[Line], Size] | None:
         with self._wake:
             while self._offered is None and not self._is_stopping:
                 self._wake.wait()
             frame, self._offered = self._offered, None
             return None if self._is_stopping else frame
 
-    def _changes(self, lines: Sequence[Text], size: Size) -> str:
+    def _changes(self, lines: Sequence[Line], size: Size) -> str:
         """Return what turns the frame shown into this one."""
         width, height = size
         pieces = []
         if size != self._size:
             pieces.append(CLEAR)
-            self._shown, self._size = [Text()] * height, size
+            self._shown, self._size = [BLANK] * height, size
         for number in range(height):
-            line = lines[number] if number < len(lines) else Text()
+            line = lines[number] if number < len(lines) else BLANK
             if line != self._shown[number]:
                 pieces.append(f"\x1b[{number + 1};1H{self._styled(line, width)}")
                 self._shown[number] = line
         return BEGIN + "".join(pieces) + END if pieces else ""
 
-    def _styled(self, line: Text, width: int) -> str:
+    def _styled(self, line: Line, width: int) -> str:
         """Return *line* over the whole width: nothing has to be erased, so nothing flickers."""
-        padded = line.copy()
-        padded.truncate(width, overflow="crop", pad=True)
-        pieces = []
-        for text, style, _ in padded.render(self._console):
-            if style is None:
-                pieces.append(text)
-                continue
-            # Without colours there are still bold and dim.
-            shown = style.without_color if self._console.no_color else style
-            pieces.append(shown.render(text, color_system=self._colours))
-        return "".join(pieces)
+        shown = line.cropped(width)
+        pieces = [self._piece(text, style) for text, style in shown.pieces]
+        return "".join(pieces) + " " * (width - shown.cells)
+
+    def _piece(self, text: str, name: str) -> str:
+        if not name:
+            return text
+        style = self._console.get_style(name)
+        # Without colours there are still bold and dim.
+        shown = style.without_color if self._console.no_color else style
+        return shown.render(text, color_system=self._colours)
 
     def _write(self, text: str) -> None:
         data = text.encode()

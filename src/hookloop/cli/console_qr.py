@@ -1,7 +1,8 @@
 """A URL as a QR code of half blocks."""
 
 import segno
-from rich.text import Text
+
+from .console_line import Line, line
 
 __all__ = ["qr_lines"]
 
@@ -12,7 +13,7 @@ _STYLE = "color(16) on color(231)"
 _BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
-def qr_lines(url: str, *, has_colours: bool = True) -> list[Text]:
+def qr_lines(url: str, *, has_colours: bool = True) -> list[Line]:
     """
     Return the code, two rows of modules a line.
 
@@ -24,6 +25,6 @@ def qr_lines(url: str, *, has_colours: bool = True) -> list[Text]:
         rows.append([int(not has_colours)] * len(rows[0]))
     style = _STYLE if has_colours else ""
     return [
-        Text.assemble(("".join(_BLOCKS[pair] for pair in zip(upper, lower, strict=True)), style))
+        line(("".join(_BLOCKS[pair] for pair in zip(upper, lower, strict=True)), style))
         for upper, lower in zip(rows[::2], rows[1::2], strict=True)
     ]

@@ -4,10 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rich.cells import cell_len
-from rich.text import Text
-
-from .console_text import cut
+from .console_line import BLANK, Line, cells_of, cut, line
 from .console_view import Forwarding, Link, Note, NoteKind, Row, View
 
 __all__ = ["screen_lines"]
@@ -35,7 +32,7 @@ _STATUS_STYLES = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 _COLUMNS = ("ttl", "opn", "rt1", "rt5", "p50", "p90")
 
 
-def screen_lines(view: View, width: int, height: int, qr: Sequence[Text] = ()) -> list[Text]:
+def screen_lines(view: View, width: int, height: int, qr: Sequence[Line] = ()) -> list[Line]:
     """
     Return at most *height* lines of at most *width* columns.
 
@@ -43,14 +40,11 @@ def screen_lines(view: View, width: int, height: int, qr: Sequence[Text] = ()) -
     URLs stay, then come requests and counts. *qr*, where it fits, comes before them.
     """
     width = min(width, LINE_CELLS_MAX)
-    lines = _lines(view, width, height, qr)
-    for line in lines:
-        if line.cell_len > width:  # narrower than all was made for
-            line.truncate(width, overflow="crop")
-    return lines
+    # Narrower than all was made for, lines are cropped.
+    return [line.cropped(width) for line in _lines(view, width, height, qr)]
 
 
-def _lines(view: View, width: int, height: int, qr: Sequence[Text]) -> list[Text]:
+def _lines(view: View, width: int, height: int, qr: Sequence[Line]) -> list[Line]:
     top = _top(view, width, height)
     if qr:
         top = _with_qr(top, _essential(view, width, height), qr, width, height)
@@ -58,21 +52,21 @@ def _lines(view: View, width: int, height: int, qr: Sequence[Text]) -> list[Text
     if room < 1 or not view.rows:
         return top[:height]
     rows = [_request(row, width) for row in view.rows[:room]]
-    return [*top, Text(), _line(("Requests", "dim")), *rows]
+    return [*top, BLANK, line(("Requests", "dim")), *rows]
 
 
-def _top(view: View, width: int, height: int) -> list[Text]:
+def _top(view: View, width: int, height: int) -> list[Line]:
     """Return all above the requests, as rich as leaves room for some of them."""
     hintless = tuple(note for note in view.notes if note.kind != "hint")
     last = hintless[-1:] or view.notes[-1:]
     session = _session(view, width, height)
     counts = _connections(view, width)
     essential = _essential(view, width, height)
-    airy = [_title(view, width), Text(), *session, Text(), *counts]
+    airy = [_title(view, width), BLANK, *session, BLANK, *counts]
     told = _notes(view.notes, width)
     choices = (
-        (ROWS_WANTED, [*airy, Text(), *told] if told else airy),
-        (ROWS_WANTED, [*airy, Text(), *_notes(hintless, width)] if hintless else airy),
+        (ROWS_WANTED, [*airy, BLANK, *told] if told else airy),
+        (ROWS_WANTED, [*airy, BLANK, *_notes(hintless, width)] if hintless else airy),
         (ROWS_MIN, [*session, *counts, *_notes(last, width)]),
         (ROWS_MIN, [*essential, *counts, *_notes(last, width)]),
         (ROWS_MIN, [*essential, *counts]),
@@ -86,23 +80,23 @@ def _top(view: View, width: int, height: int) -> list[Text]:
     return essential
 
 
-def _essential(view: View, width: int, height: int) -> list[Text]:
+def _essential(view: View, width: int, height: int) -> list[Line]:
     return [*_status(view, width), *_forwardings(view, width, height)]
 
 
 def _with_qr(
-    top: list[Text], essential: list[Text], qr: Sequence[Text], width: int, height: int
-) -> list[Text]:
+    top: list[Line], essential: list[Line], qr: Sequence[Line], width: int, height: int
+) -> list[Line]:
     """Return *top*, or as little of it as leaves room, and the code whole below it."""
-    if qr[0].cell_len <= width:
-        for lines in ([*top, Text()], essential, essential[:0]):
+    if qr[0].cells <= width:
+        for lines in ([*top, BLANK], essential, essential[:0]):
             if len(lines) + len(qr) <= height:
                 return [*lines, *qr]
-    needs = f"The QR code needs {qr[0].cell_len} columns and {len(qr)} lines."
-    return [*top, _line((needs, "yellow"))]
+    needs = f"The QR code needs {qr[0].cells} columns and {len(qr)} lines."
+    return [*top, line((needs, "yellow"))]
 
 
-def _session(view: View, width: int, height: int) -> list[Text]:
+def _session(view: View, width: int, height: int) -> list[Line]:
     lines = _status(view, width)
     if view.relay:
         software = f"  {view.relay_software}" if view.relay_software else ""
@@ -121,13 +115,13 @@ def _session(view: View, width: int, height: int) -> list[Text]:
 # --- the parts ---------------------------------------------------------------------------
 
 
-def _title(view: View, width: int) -> Text:
+def _title(view: View, width: int) -> Line:
     keys = "Ctrl+C or q ends it"
     gap = " " * (width - len("hookloop ") - len(view.version) - len(keys))
-    return _line(("hookloop", "bold"), f" {view.version}{gap}", (keys, "dim"))
+    return line(("hookloop", "bold"), f" {view.version}{gap}", (keys, "dim"))
 
 
-def _status(view: View, width: int) -> list[Text]:
+def _status(view: View, width: int) -> list[Line]:
     said = f"{view.link.value} ({view.reason})" if view.reason else view.link.value
     first, *more = _wrapped(said, width - LABEL_CELLS)
     style = _LINK_STYLES[view.link]
@@ -135,10 +129,10 @@ def _status(view: View, width: int) -> list[Text]:
     return lines + [_pair("", line, width, style=style) for line in more]
 
 
-def _forwardings(view: View, width: int, height: int) -> list[Text]:
+def _forwardings(view: View, width: int, height: int) -> list[Line]:
     """One tunnel a line; a URL is never cut while its line can hold it."""
     shown = view.forwardings[: max(1, height // 3)]
-    lines: list[Text] = []
+    lines: list[Line] = []
     for number, forwarding in enumerate(shown):
         lines += _forwarding(forwarding, "" if number else "Forwarding", width, view.link)
     if more := len(view.forwardings) - len(shown):
@@ -146,18 +140,18 @@ def _forwardings(view: View, width: int, height: int) -> list[Text]:
     return lines
 
 
-def _forwarding(forwarding: Forwarding, label: str, width: int, link: Link) -> list[Text]:
+def _forwarding(forwarding: Forwarding, label: str, width: int, link: Link) -> list[Line]:
     url, upstream = forwarding.url, forwarding.upstream
     style = "bold" if link is Link.ONLINE and not forwarding.trouble else "dim"
-    if LABEL_CELLS + cell_len(url) + cell_len(upstream) + 4 <= width:
+    if LABEL_CELLS + cells_of(url) + cells_of(upstream) + 4 <= width:
         lines = [_pair(label, url, width, style=style, after=f" -> {upstream}")]
     else:
-        if LABEL_CELLS + cell_len(url) <= width:
+        if LABEL_CELLS + cells_of(url) <= width:
             lines = [_pair(label, url, width, style=style)]
         else:
             parts = (url[start : start + width] for start in range(0, len(url), width))
             lines = [_pair(label, "", width)] if label else []
-            lines += [_line((part, style)) for part in parts]
+            lines += [line((part, style)) for part in parts]
         lines.append(_pair("", f"-> {upstream}", width))
     if forwarding.trouble:
         troubles = _wrapped(forwarding.trouble, width - LABEL_CELLS)
@@ -165,7 +159,7 @@ def _forwarding(forwarding: Forwarding, label: str, width: int, link: Link) -> l
     return lines
 
 
-def _connections(view: View, width: int) -> list[Text]:
+def _connections(view: View, width: int) -> list[Line]:
     cells = max(7, min(9, (width - LABEL_CELLS) // len(_COLUMNS)))
     shown = (width - LABEL_CELLS) // cells
     reading = view.reading
@@ -180,23 +174,23 @@ def _connections(view: View, width: int) -> list[Text]:
     header = "".join(f"{name:<{cells}}" for name in _COLUMNS[:shown])
     figures = "".join(f"{value:<{cells}}" for value in values[:shown])
     return [
-        _line((f"{'Connections':<{LABEL_CELLS}}{header}", "dim")),
-        _line(" " * LABEL_CELLS + figures),
+        line((f"{'Connections':<{LABEL_CELLS}}{header}", "dim")),
+        line(" " * LABEL_CELLS + figures),
     ]
 
 
-def _notes(notes: Sequence[Note], width: int) -> list[Text]:
-    lines: list[Text] = []
+def _notes(notes: Sequence[Note], width: int) -> list[Line]:
+    lines: list[Line] = []
     for note in notes:
         stamp = "" if note.kind == "hint" else f"{_local(note.at):%H:%M:%S}  "
         times = f"  ({note.times} times)" if note.times > 1 else ""
         for number, part in enumerate(_wrapped(note.text + times, width - len(stamp))):
             before = " " * len(stamp) if number else stamp
-            lines.append(_line((before, "dim"), (part, _NOTE_STYLES[note.kind])))
+            lines.append(line((before, "dim"), (part, _NOTE_STYLES[note.kind])))
     return lines
 
 
-def _request(row: Row, width: int) -> Text:
+def _request(row: Row, width: int) -> Line:
     """Time, method, path, what happened, answer, and how long it took."""
     at = _local(row.at)
     stamp = f"{at:%H:%M:%S}.{at.microsecond // 1000:03}" if width >= WIDE else f"{at:%H:%M:%S}"
@@ -204,9 +198,9 @@ def _request(row: Row, width: int) -> Text:
     left = width - len(stamp) - 2 - 8 - 2 - answer - 10
     kind = min(left * 2 // 5, 32) if row.event_type else 0
     if width < NARROW:  # a column of its own costs more than an even edge is worth
-        kind = min(cell_len(row.event_type), left // 2)
+        kind = min(cells_of(row.event_type), left // 2)
     path = left - kind - (2 if kind else 0)
-    return _line(
+    return line(
         (f"{stamp}  ", "dim"),
         f"{cut(row.method, 7)} {cut(row.path, path)}  ",
         (f"{cut(row.event_type, kind)}  " if kind else "", "magenta"),
@@ -217,7 +211,7 @@ def _request(row: Row, width: int) -> Text:
 
 def _outcome(row: Row, cells: int) -> str:
     """A reason that does not fit is in the note above."""
-    is_too_long = row.status is None and cell_len(row.outcome) > cells
+    is_too_long = row.status is None and cells_of(row.outcome) > cells
     return "no answer" if is_too_long else row.outcome
 
 
@@ -230,15 +224,8 @@ def _answer_style(row: Row) -> str:
 # --- words and figures -------------------------------------------------------------------
 
 
-def _pair(label: str, value: str, width: int, *, style: str = "", after: str = "") -> Text:
-    line = _line((f"{label:<{LABEL_CELLS}}", "dim"), (value, style), after)
-    line.truncate(width, overflow="ellipsis")
-    return line
-
-
-def _line(*parts: str | tuple[str, str]) -> Text:
-    """Return texts, or (text, style)s, as one line; two lines are equal that look the same."""
-    return Text.assemble(*parts)
+def _pair(label: str, value: str, width: int, *, style: str = "", after: str = "") -> Line:
+    return line((f"{label:<{LABEL_CELLS}}", "dim"), (value, style), after).cropped(width)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from rich.console import Console
-from rich.text import Text
 
 from .console_keys import Keyboard
+from .console_line import Line
 from .console_painter import Painter, is_ours, terminal_size
 from .console_qr import qr_lines
 from .console_screen import screen_lines
@@ -19,6 +19,7 @@ from .console_state import ConsoleState
 __all__ = ["ScreenShell"]
 
 FRAME_SECONDS = 0.1  # nobody reads faster, and each frame costs a few milliseconds
+FRAME_SHARE_MAX = 0.03  # of one processor, and no more: the traffic has the rest
 IDLE_SECONDS = 1.0  # rates fall and notes grow old though nothing happens
 
 QUIT_KEYS = b"qQ"
@@ -40,7 +41,7 @@ class ScreenShell:
         self._quit = quit_
         self._has_qr = has_qr
         self._has_colours = not console.no_color
-        self._qr: tuple[str, list[Text]] = ("", [])
+        self._qr: tuple[str, list[Line]] = ("", [])
         self._wake = asyncio.Event()
         self._drawn_changes = -1
 
@@ -66,20 +67,22 @@ class ScreenShell:
     # --- frames -----------------------------------------------------------------------------
 
     async def _draw(self) -> None:
-        idle = 0.0
+        clock = asyncio.get_running_loop().time
+        idle, wait = 0.0, FRAME_SECONDS
         while True:
             if self._painter is not None:
                 if self._state.changes != self._drawn_changes or idle >= IDLE_SECONDS:
+                    began = clock()
                     self._draw_frame(self._painter)
-                    idle = 0.0
+                    idle, wait = 0.0, max(FRAME_SECONDS, (clock() - began) / FRAME_SHARE_MAX)
             elif is_ours(self._descriptor):  # brought back by `fg`, after `bg`
                 self._take_terminal()
             try:
-                async with asyncio.timeout(FRAME_SECONDS):
+                async with asyncio.timeout(wait):
                     await self._wake.wait()
                 idle = IDLE_SECONDS
             except TimeoutError:
-                idle += FRAME_SECONDS
+                idle += wait
             self._wake.clear()
 
     def _draw_frame(self, painter: Painter) -> None:

@@ -2,11 +2,9 @@
 
 from http import HTTPStatus
 
-from rich.cells import cell_len, set_cell_size
-
 from hookloop.exchange import Exchange, RequestHead
 
-__all__ = ["cut", "event_type", "outcome", "path_of", "printable", "trouble"]
+__all__ = ["event_type", "outcome", "path_of", "printable", "trouble"]
 
 SHOWN_MAX = 2000  # characters; a target may be 8 KB and no line shows that much
 
@@ -90,12 +88,3 @@ def outcome(exchange: Exchange) -> str:
         phrase = printable(exchange.response.reason.decode("latin-1"))
     told = f"{status} {phrase}".strip()
     return f"{told}, cut short" if exchange.failure else told
-
-
-def cut(text: str, cells: int) -> str:
-    """Return *text* in exactly *cells* columns of a terminal; an ellipsis where it was cut."""
-    if cells < 1:
-        return ""
-    if cell_len(text) > cells:
-        return set_cell_size(text, cells - 1) + "…"
-    return set_cell_size(text, cells)

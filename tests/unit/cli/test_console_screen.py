@@ -35,10 +35,14 @@ def shown(view: View, width: int = 100, height: int = 30, **options) -> list[str
 
 
 def style_at(lines, text: str) -> str:
-    """Return the style under the first character of *text*."""
+    """Return the style of the piece that *text* begins in."""
     line = next(line for line in lines if text in line.plain)
-    at = line.plain.index(text)
-    return str(next((s.style for s in line.spans if s.start <= at < s.end), ""))
+    at, end = line.plain.index(text), 0
+    for piece, style in line.pieces:
+        end += len(piece)
+        if at < end:
+            return style
+    raise AssertionError
 
 
 def test_the_screen_in_whole():
@@ -233,7 +237,7 @@ def test_whatever_there_is_to_show_it_fits(view, width, height, has_qr):
     lines = screen_lines(view, width, height, qr)
 
     assert len(lines) <= height
-    assert all(line.cell_len <= width for line in lines)
+    assert all(line.cells <= width for line in lines)
     assert all("\n" not in line.plain for line in lines)
 
 
@@ -277,7 +281,7 @@ def test_a_code_has_its_three_squares_and_a_quiet_border():
     assert finder_at(rows, 2, side - 9)
     assert finder_at(rows, side - 9, 2)
     assert not any(cell for row in (*rows[:2], rows[-1]) for cell in row)
-    assert {str(span.style) for line in lines for span in line.spans} == {"color(16) on color(231)"}
+    assert {style for line in lines for _, style in line.pieces} == {"color(16) on color(231)"}
 
 
 def test_without_colours_it_is_drawn_in_light():
@@ -286,7 +290,7 @@ def test_without_colours_it_is_drawn_in_light():
     light = modules(qr_lines(URL, has_colours=False))
 
     assert [[not module for module in row] for row in light] == dark
-    assert not any(span.style for line in qr_lines(URL, has_colours=False) for span in line.spans)
+    assert not any(style for line in qr_lines(URL, has_colours=False) for _, style in line.pieces)
 
 
 def test_a_code_comes_whole_or_not_at_all():

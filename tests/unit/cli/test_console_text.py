@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from hookloop.cli.console_text import cut, event_type, outcome, path_of, printable
+from hookloop.cli.console_line import cut
+from hookloop.cli.console_text import event_type, outcome, path_of, printable
 from hookloop.exchange import Exchange, RequestHead, ResponseHead
 
 
