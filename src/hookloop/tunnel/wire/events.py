@@ -15,6 +15,8 @@ __all__ = [
     "Event",
     "GoawayReceived",
     "HelloReceived",
+    "LaneInvited",
+    "LaneOpened",
     "LatencyMeasured",
     "PeerSilent",
     "RawStreamReceived",
@@ -136,6 +138,21 @@ class GoawayReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneInvited:
+    """Agent: the relay would like a further connection. Dial it with the ticket, or do not."""
+
+    lane: int
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOpened:
+    """Relay: the agent speaks on a lane: streams may move there."""
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyMeasured:
     """Both sides: a PING came back."""
 
@@ -162,6 +179,8 @@ Event = (
     | TrailersReceived
     | StreamReset
     | GoawayReceived
+    | LaneInvited
+    | LaneOpened
     | LatencyMeasured
     | PeerSilent
 )

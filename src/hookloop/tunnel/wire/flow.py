@@ -43,6 +43,11 @@ class Allowance:
         # Granting in halves keeps a sender busy without a CREDIT frame per DATA frame.
         self._step = granted // 2
 
+    @property
+    def held(self) -> int:
+        """What has come and was not given back."""
+        return self._held
+
     def spend(self, length: int) -> None:
         """Raise `ProtocolError` if the other side sent more than we granted."""
         self._left -= length

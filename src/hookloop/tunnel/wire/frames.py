@@ -40,6 +40,7 @@ class FrameType(IntEnum):
     PING = 0x06
     PONG = 0x07
     GOAWAY = 0x08
+    INVITE = 0x09
     REQUEST = 0x10
     RESPONSE = 0x11
     DATA = 0x12
@@ -47,6 +48,7 @@ class FrameType(IntEnum):
     RESET = 0x14
     CREDIT = 0x15
     CONNECT = 0x16
+    MOVE = 0x17
 
     __hash__ = int.__hash__  # an enum's own runs in Python; frames are looked up by their type
 

@@ -20,6 +20,7 @@ __all__ = [
     "Bound",
     "Goaway",
     "Hello",
+    "Invite",
     "Refused",
     "Request",
     "ResetCode",
@@ -209,6 +210,26 @@ class Goaway:
         return cls(
             code=_text(members, "code", NAME_CHARS_MAX),
             message=_message(members),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """The relay asks the agent to dial a further connection, a lane."""
+
+    lane: int
+    ticket: str
+    """Good once, and not for long."""
+
+    def encode(self) -> bytes:
+        return _encode_json(asdict(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        members = _decode_json(payload, "INVITE")
+        return cls(
+            lane=_integer(members, "lane", 1, CREDIT_MAX),
+            ticket=_text(members, "ticket", TEXT_CHARS_MAX),
         )
 
 

@@ -22,14 +22,16 @@ CONTROL_BYTES_MAX = 4 * 1024 * 1024  # heads and answers that wait for the conne
 class Outgoing:
     """The frames of one session that wait for its connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, credit: int = 0, piece_bytes: int = DATA_PIECE_BYTES) -> None:
+        """*credit* is there at the start; *piece_bytes* are one turn of a stream."""
+        self._piece_bytes = piece_bytes
         self.control_bytes = 0
         """Of heads and control frames that wait."""
         self._control: list[bytes] = []
         # Streams with bytes to send and credit of their own, in the order of their turns.
         # They keep their places while the session's credit is out.
         self._turns: OrderedDict[int, Stream] = OrderedDict()
-        self.budget = Budget(0)
+        self.budget = Budget(credit)
         """What the other side takes of all streams together."""
         self._unblocked: list[int] = []
         self._out: list[tuple[int, Stream]] = []
@@ -72,7 +74,7 @@ class Outgoing:
         if not length:
             self.send(type_, fields, number, flags)
             return True
-        if length > min(DATA_PIECE_BYTES, stream.budget.left, self.budget.left):
+        if length > min(self._piece_bytes, stream.budget.left, self.budget.left):
             self.send(type_, fields, number, flags & ~END)
             return False
         stream.budget.left -= length
@@ -137,7 +139,7 @@ class Outgoing:
         """Write one piece of the stream whose turn it is, and return its length."""
         number, stream = self._turns.popitem(last=False)
         outbox = stream.outbox
-        piece = outbox.take(min(DATA_PIECE_BYTES, stream.budget.left, self.budget.left))
+        piece = outbox.take(min(self._piece_bytes, stream.budget.left, self.budget.left))
         length = len(piece)
         stream.budget.left -= length
         self.budget.left -= length

@@ -23,11 +23,12 @@ _FROM_BOTH = {
     FrameType.TRAILERS,
     FrameType.RESET,
     FrameType.CREDIT,
+    FrameType.MOVE,
 }
 INCOMING = {
     Role.RELAY: _FROM_BOTH | {FrameType.BIND, FrameType.UNBIND, FrameType.RESPONSE},
     Role.AGENT: _FROM_BOTH
-    | {FrameType.BOUND, FrameType.REFUSED}
+    | {FrameType.BOUND, FrameType.REFUSED, FrameType.INVITE}
     | {FrameType.REQUEST, FrameType.CONNECT},
 }
 ABOUT_STREAMS = 0x10  # frame types from here on

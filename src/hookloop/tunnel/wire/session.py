@@ -21,69 +21,27 @@ Pure: no clock, socket or randomness; `now` is monotonic seconds.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Headers, ResponseHead
 
-from .events import (
-    BindAccepted,
-    BindRefused,
-    BindRequested,
-    DataReceived,
-    Event,
-    GoawayReceived,
-    HelloReceived,
-    LatencyMeasured,
-    PeerSilent,
-    RawStreamReceived,
-    RequestReceived,
-    ResponseReceived,
-    StreamReset,
-    TrailersReceived,
-    UnbindRequested,
-)
+from . import events, messages
+from .events import Event
 from .flow import Allowance, Budget
 from .frames import DIGEST, END, UPGRADE, Frame, FrameDecoder, FrameType
 from .heartbeat import Heartbeat
-from .messages import (
-    Bind,
-    Bound,
-    Goaway,
-    Hello,
-    Refused,
-    Request,
-    ResetCode,
-    Unbind,
-    cut_digest,
-    cut_head,
-    decode_credit,
-    decode_reset,
-    decode_response,
-    decode_trailers,
-    encode_reset,
-    encode_response,
-    encode_trailers,
-)
+from .lanes import Lane, Lanes
+from .messages import Bind, Bound, Goaway, Hello, Refused, Request, ResetCode, Unbind
 from .outgoing import CONTROL_BYTES_MAX, DATA_PIECE_BYTES, QUEUED_BYTES_MAX, Outgoing
 from .raw import Connect
 from .role import ABOUT_STREAMS, ASKING, INCOMING, OPENING, Role
+from .statistics import SessionStatistics
 from .streams import Half, Move, Stream, answered_half, head_moves
 
 __all__ = ["DATA_PIECE_BYTES", "QUEUED_BYTES_MAX", "Role", "Session", "SessionStatistics"]
 
 STREAM_NUMBER_MAX = 2**32 - 1
 _PING = struct.Struct("!d")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStatistics:
-    """A moment's counts; all zero but *streams_opened* once everything has ended."""
-
-    streams_open: int
-    streams_opened: int
-    bytes_queued: int
-    control_bytes_queued: int
 
 
 class Session:
@@ -100,16 +58,20 @@ class Session:
         self._send = self._outgoing.send
         self._streams: dict[int, Stream] = {}
         self._last_stream = 0
+        self.lanes = Lanes(self, self._streams, self._send)
+        """Further connections for bulk."""
+        self._from_lane: Lane | None = None
+        """Where the frame that is being read came from; None for the session itself."""
         self._ping = b""
         """The payload of the PING that was not answered yet; empty for none."""
         self._allowance = Allowance(hello.session_credit)
         self._is_going_away = False
         self._is_peer_going_away = False
         handlers: dict[int, Callable[[Frame, float], Event | None]] = {
-            FrameType.BIND: lambda frame, _: BindRequested(Bind.decode(frame.payload)),
-            FrameType.BOUND: lambda frame, _: BindAccepted(Bound.decode(frame.payload)),
-            FrameType.REFUSED: lambda frame, _: BindRefused(Refused.decode(frame.payload)),
-            FrameType.UNBIND: lambda frame, _: UnbindRequested(Unbind.decode(frame.payload)),
+            FrameType.BIND: lambda frame, _: events.BindRequested(Bind.decode(frame.payload)),
+            FrameType.BOUND: lambda frame, _: events.BindAccepted(Bound.decode(frame.payload)),
+            FrameType.REFUSED: lambda frame, _: events.BindRefused(Refused.decode(frame.payload)),
+            FrameType.UNBIND: lambda frame, _: events.UnbindRequested(Unbind.decode(frame.payload)),
             FrameType.PING: self._receive_ping,
             FrameType.PONG: self._receive_pong,
             FrameType.GOAWAY: self._receive_goaway,
@@ -120,6 +82,8 @@ class Session:
             FrameType.TRAILERS: self._receive_trailers,
             FrameType.RESET: self._receive_reset,
             FrameType.CREDIT: self._receive_credit,
+            FrameType.INVITE: lambda frame, _: self.lanes.receive_invite(frame),
+            FrameType.MOVE: lambda frame, _: self.lanes.receive_move(frame),
         }
         # By number: a FrameType is one, and hashes as one.
         self._handlers = {int(type_): handlers[type_] for type_ in INCOMING[role]}
@@ -174,18 +138,28 @@ class Session:
         Raises `ProtocolError` when the other side breaks the contract. What
         came before the broken frame in the same *data* is lost with the session.
         """
-        events = []
+        told: list[Event] = []
         try:
             for frame in self._decoder.receive_data(data):
                 event = self._receive_frame(frame, now)
                 if event is not None:
-                    events.append(event)
+                    told.append(event)
+            if self.lanes.has_waiting:
+                told += self.lanes.take_waiting(now)
         except ProtocolError as error:
             self.go_away("protocol_error", str(error))
             raise
         if self.peer is not None:  # one that never says HELLO is never heard
             self._heartbeat.heard(now)
-        return events
+        return told
+
+    def receive_lane_data(self, lane: int, data: bytes, now: float) -> list[Event]:
+        """Return what came on a lane tells; the same as `receive_data`."""
+        try:
+            return self.lanes.receive_data(lane, data, now)
+        except ProtocolError as error:
+            self.go_away("protocol_error", str(error))
+            raise
 
     def data_to_send(self, most: int = 4 * DATA_PIECE_BYTES) -> list[bytes]:
         """
@@ -197,7 +171,7 @@ class Session:
         """
         buffers = self._outgoing.take(most)
         for number, stream in self._outgoing.ended():
-            self._ours_ended(number, stream)
+            self.ours_ended(number, stream)
         return buffers
 
     def next_deadline(self) -> float:
@@ -208,7 +182,7 @@ class Session:
         """Send a PING that is due, or report that the other side has gone."""
         quiet = self._heartbeat.silence(now)
         if quiet is not None:
-            return [PeerSilent(quiet)]
+            return [events.PeerSilent(quiet)]
         if self._heartbeat.is_ping_due(now):
             self._send_ping(now)
         return []
@@ -224,7 +198,7 @@ class Session:
 
     def unblocked(self) -> list[int]:
         """Return, once each, the streams whose source may send again. Ask after every flush."""
-        numbers = dict.fromkeys(self._outgoing.unblocked())
+        numbers = dict.fromkeys([*self._outgoing.unblocked(), *self.lanes.unblocked()])
         # A source that did not wait for this may be blocked again, and a stream may have ended.
         return [
             number
@@ -303,7 +277,7 @@ class Session:
         stream = self._streams.get(number)
         if stream is None:
             return True
-        fields = encode_response(head)
+        fields = messages.encode_response(head)
         move, *more = head_moves(head, body, is_ended=is_ended)
         asked = answered_half(stream.theirs, move)
         if asked is None:
@@ -318,8 +292,8 @@ class Session:
                 FrameType.RESPONSE, fields, number, stream, body, is_ended, digest
             )
         # A courtesy, and not worth holding for one who does not read.
-        if not self._outgoing.is_full:
-            self._send(FrameType.RESPONSE, fields, number)
+        if not stream.outgoing.is_full:
+            stream.outgoing.send(FrameType.RESPONSE, fields, number)
         return True
 
     def send_data(
@@ -334,9 +308,10 @@ class Session:
         if stream is None:
             return True
         stream.move_ours(*([Move.DATA, Move.END] if is_ended else [Move.DATA]))
-        self._outgoing.send_data(number, stream, data)
-        if is_ended and self._outgoing.send_end(number, stream, b"", digest):
-            self._ours_ended(number, stream)
+        stream.outgoing.send_data(number, stream, data)
+        self.lanes.note(number, stream, len(data))
+        if is_ended and stream.outgoing.send_end(number, stream, b"", digest):
+            self.ours_ended(number, stream)
         stream.is_blocked = stream.outbox.held > QUEUED_BYTES_MAX
         return not stream.is_blocked
 
@@ -345,21 +320,23 @@ class Session:
         stream = self._streams.get(number)
         if stream is None:
             return
-        ending = encode_trailers(trailers)
+        ending = messages.encode_trailers(trailers)
         stream.move_ours(Move.TRAILERS if ending else Move.END)
-        if self._outgoing.send_end(number, stream, ending, digest):
-            self._ours_ended(number, stream)
+        if stream.outgoing.send_end(number, stream, ending, digest):
+            self.ours_ended(number, stream)
 
     def reset_stream(self, number: int, code: ResetCode, message: str) -> None:
         """End both halves of a stream now; what is queued on it is dropped."""
         if number in self._streams:
-            self._remove_stream(number)
-            self._send(FrameType.RESET, encode_reset(code, message), number)
+            self.remove_stream(number)
+            self._send(FrameType.RESET, messages.encode_reset(code, message), number)
 
     def consumed(self, number: int, length: int) -> None:
         """Grant credit again for *length* bytes of `DataReceived`, passed on or dropped."""
         stream = self._streams.get(number)
-        if stream is not None and stream.theirs is not Half.DONE:
+        if self.lanes.moved:
+            length = self.lanes.consumed(number, length)
+        if stream is not None and stream.theirs is not Half.DONE and stream.moved is None:
             self._outgoing.send_credit(number, stream.allowance.give_back(length))
         self._outgoing.send_credit(0, self._allowance.give_back(length))
 
@@ -396,7 +373,7 @@ class Session:
             raise ProtocolError("a session starts with one HELLO from each side")
         self.peer = Hello.decode(frame.payload)
         self._outgoing.budget.grant(self.peer.session_credit)
-        return HelloReceived(self.peer)
+        return events.HelloReceived(self.peer)
 
     def _receive_ping(self, frame: Frame, _now: float) -> None:
         if len(frame.payload) != _PING.size:
@@ -410,15 +387,15 @@ class Session:
             return None  # answers nothing we asked: its time would be invented
         self._ping = b""
         self._heartbeat.answered()
-        return LatencyMeasured(now - _PING.unpack(frame.payload)[0])
+        return events.LatencyMeasured(now - _PING.unpack(frame.payload)[0])
 
     def _receive_goaway(self, frame: Frame, _now: float) -> Event:
         self._is_peer_going_away = True
-        return GoawayReceived(Goaway.decode(frame.payload))
+        return events.GoawayReceived(Goaway.decode(frame.payload))
 
     def _receive_request(self, frame: Frame, _now: float) -> Event:
         self._check_opening(frame)
-        fields, body, digest = cut_head(frame.payload, frame.flags)
+        fields, body, digest = messages.cut_head(frame.payload, frame.flags)
         request = Request.decode(fields)
         is_ended, is_upgrade = bool(frame.flags & END), bool(frame.flags & UPGRADE)
         if is_upgrade and (is_ended or body):
@@ -427,7 +404,7 @@ class Session:
         self._last_stream = frame.stream
         stream = self._add_stream(frame.stream, ours=Half.HEAD, theirs=theirs)
         self._spend(stream, len(body))
-        return RequestReceived(
+        return events.RequestReceived(
             frame.stream,
             request.tunnel,
             request.remote,
@@ -443,7 +420,7 @@ class Session:
         connect = Connect.decode(frame.payload)
         self._last_stream = frame.stream
         self._add_stream(frame.stream, ours=Half.RAW, theirs=Half.RAW)
-        return RawStreamReceived(frame.stream, connect)
+        return events.RawStreamReceived(frame.stream, connect)
 
     def _check_opening(self, frame: Frame) -> None:
         if frame.stream != self._last_stream + 1:
@@ -453,12 +430,12 @@ class Session:
             raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
 
     def _receive_response(self, frame: Frame, _now: float) -> Event | None:
-        fields, body, digest = cut_head(frame.payload, frame.flags)
+        fields, body, digest = messages.cut_head(frame.payload, frame.flags)
         stream = self._streams.get(frame.stream)
         self._spend(stream, len(body))
         if stream is None:
             return None
-        head = decode_response(fields)
+        head = messages.decode_response(fields)
         is_ended = bool(frame.flags & END)
         moves = head_moves(head, body, is_ended=is_ended)
         asked = answered_half(stream.ours, moves[0])
@@ -467,23 +444,30 @@ class Session:
         stream.ours = asked
         stream.is_raw = moves[0] is Move.SWITCH
         self._move_theirs(frame, stream, *moves)
-        return ResponseReceived(frame.stream, head, is_ended, body, digest)
+        return events.ResponseReceived(frame.stream, head, is_ended, body, digest)
 
     def _receive_data(self, frame: Frame, _now: float) -> Event | None:
         data, digest = frame.payload, b""
         if frame.flags & DIGEST:
-            data, digest = cut_digest(data)
+            data, digest = messages.cut_digest(data)
         stream = self._streams.get(frame.stream)
         self._spend(stream, len(data))
         if stream is None:
             return None
+        self.lanes.note(frame.stream, stream, len(data))
         is_ended = bool(frame.flags & END)
         self._move_theirs(frame, stream, *([Move.DATA, Move.END] if is_ended else [Move.DATA]))
-        return DataReceived(frame.stream, data, is_ended, digest)
+        return events.DataReceived(frame.stream, data, is_ended, digest)
 
     def _spend(self, stream: Stream | None, length: int) -> None:
         """Body bytes came in: they are paid for, on a stream that has ended too."""
+        lane = self._from_lane
+        if stream is not None and lane is not (stream.moved and stream.moved.lane):
+            raise ProtocolError("a frame of a stream that goes another way")
         if not length:
+            return
+        if stream is not None and stream.moved is not None:
+            stream.moved.received(length)
             return
         self._allowance.spend(length)
         if stream is None:
@@ -495,22 +479,23 @@ class Session:
         stream = self._streams.get(frame.stream)
         if stream is None:
             return None
-        trailers = decode_trailers(frame.payload)
+        self._spend(stream, 0)
+        trailers = messages.decode_trailers(frame.payload)
         self._move_theirs(frame, stream, Move.TRAILERS)
-        return TrailersReceived(frame.stream, trailers)
+        return events.TrailersReceived(frame.stream, trailers)
 
     def _receive_reset(self, frame: Frame, _now: float) -> Event | None:
-        code, message = decode_reset(frame.payload)
+        code, message = messages.decode_reset(frame.payload)
         if frame.stream not in self._streams:
             return None
-        self._remove_stream(frame.stream)
-        return StreamReset(frame.stream, code, message)
+        self.remove_stream(frame.stream)
+        return events.StreamReset(frame.stream, code, message)
 
     def _receive_credit(self, frame: Frame, _now: float) -> None:
-        granted = decode_credit(frame.payload)
+        granted = messages.decode_credit(frame.payload)
         if frame.stream == 0:
             self._outgoing.budget.grant(granted)
-        elif stream := self._streams.get(frame.stream):
+        elif (stream := self._streams.get(frame.stream)) and stream.lane is None:
             stream.budget.grant(granted)
             self._outgoing.line_up(frame.stream, stream)
 
@@ -532,21 +517,35 @@ class Session:
     ) -> bool:
         """Send a head and what is there of the body; returns the same as `send_data`."""
         flags = END if is_ended else 0
-        if not self._outgoing.send_head(
+        if not stream.outgoing.send_head(
             type_, fields, number, stream, flags=flags, body=body, digest=digest
         ):
             return self.send_data(number, body, is_ended=is_ended, digest=digest)
         if is_ended:
             stream.move_ours(Move.END)
-            self._ours_ended(number, stream)
+            self.ours_ended(number, stream)
         return True
 
-    def _ours_ended(self, number: int, stream: Stream) -> None:
+    # --- for lanes --------------------------------------------------------------------------
+
+    def receive_from_lane(self, frame: Frame, lane: Lane, now: float) -> Event | None:
+        """Take a frame of a stream that has moved there, as if it had come here."""
+        self._from_lane = lane
+        try:
+            return self._receive_frame(frame, now)
+        finally:
+            self._from_lane = None
+
+    def has_opened(self, number: int) -> bool:
+        """Say whether a stream of that number is, or was, open."""
+        return number <= self._last_stream
+
+    def ours_ended(self, number: int, stream: Stream) -> None:
         """Our half is out to its last byte: the end of the response ends the stream."""
         stream.is_out = True
         is_over = stream.theirs is Half.DONE if stream.is_raw else self.role is Role.AGENT
         if is_over:
-            self._remove_stream(number)
+            self.remove_stream(number)
 
     # --- states -----------------------------------------------------------------------------
 
@@ -581,17 +580,21 @@ class Session:
             theirs=theirs,
             budget=Budget(self.peer.stream_credit),
             allowance=Allowance(self._hello.stream_credit),
+            outgoing=self._outgoing,
             is_raw=theirs is Half.RAW,
         )
         self._streams[number] = stream
         return stream
 
-    def _remove_stream(self, number: int) -> None:
-        del self._streams[number]
-        self._outgoing.forget(number)
+    def remove_stream(self, number: int) -> None:
+        """A stream has ended; what it has queued is dropped."""
+        stream = self._streams.pop(number)
+        stream.outgoing.forget(number)
+        if stream.lane is not None or stream.moved is not None:
+            self.lanes.ended(number, stream)
 
     def _move_theirs(self, frame: Frame, stream: Stream, *moves: Move) -> None:
         stream.move_theirs(frame.stream, *moves)
         is_over = stream.is_out if stream.is_raw else self.role is Role.RELAY
         if stream.theirs is Half.DONE and is_over:
-            self._remove_stream(frame.stream)
+            self.remove_stream(frame.stream)

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import ResponseHead
 
 from .flow import Allowance, Budget, Outbox
+
+if TYPE_CHECKING:
+    from .lanes import Lane, Moved
+    from .outgoing import Outgoing
 
 __all__ = ["MOVES", "Half", "Move", "Stream", "answered_half", "head_moves", "next_half"]
 
@@ -72,6 +77,8 @@ class Stream:
     theirs: Half
     budget: Budget
     allowance: Allowance
+    outgoing: "Outgoing"
+    """Where our half is queued: the session's, or a lane's."""
     outbox: Outbox = field(default_factory=Outbox)
     is_blocked: bool = False
     """Its source was told to pause."""
@@ -79,6 +86,12 @@ class Stream:
     """It ends when both halves have: neither end takes the other half along."""
     is_out: bool = False
     """Our half has ended, and all of it was written."""
+    lane: "Lane | None" = None
+    """Where our half goes; None for the session."""
+    moved: "Moved | None" = None
+    """Theirs came over to a lane."""
+    carried: int = 0
+    """Body bytes both ways."""
 
     def move_ours(self, *moves: Move) -> None:
         """Raise `LocalError` for a move that our half does not allow."""

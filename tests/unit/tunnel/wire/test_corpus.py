@@ -27,6 +27,7 @@ from hookloop.tunnel.wire.messages import (
     Bound,
     Goaway,
     Hello,
+    Invite,
     Refused,
     Request,
     ResetCode,
@@ -53,6 +54,7 @@ JSON_MESSAGES = {
     FrameType.REFUSED: Refused,
     FrameType.UNBIND: Unbind,
     FrameType.GOAWAY: Goaway,
+    FrameType.INVITE: Invite,
 }
 NARROW = {"stream_credit": 16 * KIB, "session_credit": 64 * KIB, "streams_max": 2}
 
@@ -105,6 +107,8 @@ def meaning_of(type_, payload, flags=0):
             return {"bytes": decode_credit(payload)}
         case FrameType.CONNECT:
             return asdict(Connect.decode(payload))
+        case FrameType.MOVE:
+            return {"lane": int.from_bytes(payload)}
         case _:
             return {"hex": payload.hex()}
 
@@ -143,6 +147,8 @@ def payload_of(type_, means):
             return encode_credit(means["bytes"])
         case FrameType.CONNECT:
             return Connect(**means).encode()
+        case FrameType.MOVE:
+            return means["lane"].to_bytes(4)
         case _:
             return bytes.fromhex(means["hex"])
 
@@ -216,6 +222,10 @@ def test_a_session_understands_what_its_peer_may_send(vector):
         if sender == "agent" and type_ in {FrameType.DATA, FrameType.TRAILERS}:
             pair.agent.respond(stream, ResponseHead(200, b"", ()))
             pair.at_relay()
+        if vector.get("answers_move"):
+            for session in (pair.agent, pair.relay):
+                session.lanes.add(vector["means"]["lane"], 0.0)
+            pair.relay.lanes.move(stream, vector["means"]["lane"])
         receiver = pair.relay if sender == "agent" else pair.agent
         receiver.receive_data(frame, 0.0)
 

@@ -44,6 +44,7 @@ from hookloop.tunnel.wire.messages import (
     Bind,
     Bound,
     Goaway,
+    Invite,
     Refused,
     ResetCode,
     Unbind,
@@ -136,6 +137,7 @@ SESSION_PAYLOADS = {
     FrameType.PING: bytes(8),
     FrameType.PONG: bytes(8),
     FrameType.GOAWAY: Goaway("shutdown", "bye").encode(),
+    FrameType.INVITE: Invite(1, "tkt_once").encode(),
 }
 STREAM_PAYLOADS = {
     FrameType.REQUEST: REQUEST.encode(),
@@ -145,6 +147,7 @@ STREAM_PAYLOADS = {
     FrameType.RESET: encode_reset(ResetCode.CANCELLED, "gone"),
     FrameType.CREDIT: encode_credit(1),
     FrameType.CONNECT: Connect("tcp-1", "192.0.2.7:50000").encode(),
+    FrameType.MOVE: bytes(4),
 }
 
 
@@ -158,6 +161,7 @@ STREAM_PAYLOADS = {
         ("relay", FrameType.REFUSED),
         ("relay", FrameType.REQUEST),
         ("relay", FrameType.CONNECT),
+        ("relay", FrameType.INVITE),
     ],
 )
 def test_a_frame_from_the_wrong_side_is_refused(receiver, type_):
