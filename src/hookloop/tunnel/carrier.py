@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from hookloop.clock import Clock
 from hookloop.errors import ProtocolError
 
+from .lane_carrier import LaneCarrier
 from .wire.events import Event, PeerSilent
 from .wire.session import Session
 
@@ -32,6 +33,10 @@ class SessionOwner(Protocol):
         """The source of *stream* may send again."""
         ...
 
+    def session_flushed(self) -> None:
+        """What a loop turn brought has been written, or waits fairly."""
+        ...
+
     def session_lost(self, reason: str) -> None:
         """The connection has ended; said once, and the last thing said."""
         ...
@@ -50,6 +55,7 @@ class Carrier(asyncio.Protocol):
         self._is_flush_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._reason: str | None = None
+        self._lanes: dict[int, LaneCarrier] = {}
 
     def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
         """Become the protocol of an upgraded connection; *received* came after the upgrade."""
@@ -57,6 +63,21 @@ class Carrier(asyncio.Protocol):
         self.connection_made(transport)
         if received:
             self.data_received(received)
+
+    def add_lane(self, number: int, transport: asyncio.Transport, received: bytes) -> None:
+        """A further connection of the session is there."""
+        if self._transport is None:
+            transport.abort()
+            return
+        self._session.lanes.add(number, self._clock.monotonic())
+        lane = self._lanes[number] = LaneCarrier(number, self._session.lanes, self, self._clock)
+        lane.take_over(transport, received)
+        self.flush_soon()
+
+    def close_lane(self, number: int) -> None:
+        """It is not needed any more."""
+        if lane := self._lanes.get(number):
+            lane.close()
 
     def flush_soon(self) -> None:
         """Write at the end of this loop turn, together with all else that it brings."""
@@ -95,6 +116,30 @@ class Carrier(asyncio.Protocol):
             self._owner.session_event(event)
         self.flush_soon()
 
+    # --- LaneOwner ------------------------------------------------------------------------
+
+    def lane_received(self, number: int, data: bytes) -> None:
+        now = self._clock.monotonic()
+        try:
+            events = self._session.receive_lane_data(number, data, now)
+        except ProtocolError as error:
+            self._end_by(error)
+            return
+        for event in events:
+            self._owner.session_event(event)
+        self.flush_soon()
+
+    def lane_writable(self) -> None:
+        self.flush_soon()
+
+    def lane_lost(self, number: int) -> None:
+        self._lanes.pop(number, None)
+        for event in self._session.lanes.lost(number):
+            self._owner.session_event(event)
+        self.flush_soon()
+
+    # --- asyncio.Protocol, the rest -------------------------------------------------------
+
     def pause_writing(self) -> None:
         self._is_full = True
 
@@ -106,6 +151,8 @@ class Carrier(asyncio.Protocol):
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
+        for lane in list(self._lanes.values()):
+            lane.drop()
         reason = self._reason or (str(exc) if exc else "the other side closed the connection")
         self._owner.session_lost(reason)
 
@@ -118,8 +165,11 @@ class Carrier(asyncio.Protocol):
         while not self._is_full and (buffers := self._session.data_to_send()):
             # One write, joined: TLS would make a record of each buffer, and each costs a call.
             self._transport.write(b"".join(buffers))
+        for lane in self._lanes.values():
+            lane.flush()
         for stream in self._session.unblocked():
             self._owner.session_unblocked(stream)
+        self._owner.session_flushed()
         if self._session.is_finished:
             self._transport.close()
 

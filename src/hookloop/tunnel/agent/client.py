@@ -16,6 +16,7 @@ from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, disc
 from hookloop.ids import new_id
 from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.wire import events
+from hookloop.tunnel.wire.handshake import Carriage
 from hookloop.tunnel.wire.messages import Bound, Hello, Refused, ResetCode
 from hookloop.tunnel.wire.session import Role, Session
 from hookloop.version import __version__
@@ -24,6 +25,7 @@ from .backoff import LONGEST_SECONDS, Backoff
 from .config import AgentConfig, TunnelConfig
 from .dial import NotNowError, dial
 from .forward import Forward
+from .lane_dial import LANES_MAX, dial_lane
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
 from .route import local_address
@@ -114,6 +116,9 @@ class Agent:
         self._session: Session | None = None
         self._carrier: Carrier | None = None
         self._connects: dict[int, asyncio.Task[None]] = {}
+        self._dialed: set[asyncio.Task[None]] = set()
+        """Lanes on their way."""
+        self._via = Carriage.UPGRADE
         self._lost: asyncio.Future[str] | None = None
         self._is_leaving = False
         self._asked_to_wait = 0.0
@@ -256,6 +261,7 @@ class Agent:
         finally:
             self._patience = None
         self._sessions += 1
+        self._via = opened.via
         self._lookout.watch(opened.transport.get_extra_info("peername"))
         self._lost = asyncio.get_running_loop().create_future()
         self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
@@ -267,7 +273,7 @@ class Agent:
                 self._carrier.take_over(opened.transport, opened.rest)
                 opened.transport.resume_reading()
                 reason = await self._lost
-                for connect in self._connects.values():
+                for connect in [*self._connects.values(), *self._dialed]:
                     connect.cancel()  # nobody waits for it, and the next session waits for us
         finally:
             self._carrier.drop("the agent is leaving")
@@ -324,6 +330,8 @@ class Agent:
                     served.stream_reset(message)
             case events.RawStreamReceived():
                 self._raw_stream(event)
+            case events.LaneInvited():
+                self._lane_invited(event)
             case _:
                 self._session_itself(event)
 
@@ -350,6 +358,9 @@ class Agent:
     def session_unblocked(self, stream: int) -> None:
         if served := self._served(stream):
             served.may_send_again()
+
+    def session_flushed(self) -> None:
+        """The relay deals out the lanes."""
 
     def session_lost(self, reason: str) -> None:
         served: list[Forward | RawForward] = [*self._forwards.values()]
@@ -443,6 +454,18 @@ class Agent:
 
     def _served(self, stream: int) -> Forward | RawForward | None:
         return self._forwards.get(stream) or self._raw_forwards.get(stream)
+
+    def _lane_invited(self, invited: events.LaneInvited) -> None:
+        session = self._session
+        if self._tasks is not None and session is not None and len(session.lanes) < LANES_MAX:
+            self._dialed.add(task := self._tasks.create_task(self._open_lane(invited)))
+            task.add_done_callback(self._dialed.discard)
+
+    async def _open_lane(self, invited: events.LaneInvited) -> None:
+        opened = await dial_lane(self.config, invited, self._via)
+        if opened is not None and self._carrier is not None:
+            self._carrier.add_lane(invited.lane, opened.transport, opened.rest)
+            opened.transport.resume_reading()
 
     def _raw_stream(self, opened: events.RawStreamReceived) -> None:
         """Serve a caller's connection: put a `RawForward` into `_raw_forwards`, or reset it."""

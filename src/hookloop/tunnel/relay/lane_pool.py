@@ -7,16 +7,26 @@ nothing is lost where no lane can be had, as behind a proxy that allows one conn
 
 from collections.abc import Callable
 
+from hookloop.exchange import ResponseHead
 from hookloop.tunnel.wire.lanes import Lanes
 
-__all__ = ["LanePool"]
+from .lane_tickets import TICKET_SECONDS
+
+__all__ = ["LanePool", "is_long_lived"]
 
 LANES_MAX = 32  # of one session: each costs both sides a connection
 LANES_FOR_BULK = 8  # of those: open pages must not keep a download on the session
 LANES_IDLE_MAX = 2  # kept for the next download; none before the first
 IDLE_SECONDS = 60.0  # then these go too: an idle agent holds one connection
-INVITE_SECONDS = 15.0  # for the agent to dial; then its place is free again
 REFUSED_SECONDS = 60.0  # before asking again, where an invitation came to nothing
+
+
+def is_long_lived(head: ResponseHead) -> bool:
+    """Say whether what follows *head* has no end in sight: an upgrade, or an event stream."""
+    if head.status == 101:
+        return True
+    content_type = head.get(b"content-type") or b""
+    return content_type.lower().startswith(b"text/event-stream")
 
 
 class LanePool:
@@ -84,7 +94,7 @@ class LanePool:
             return
         for _ in range(min(wanted, LANES_MAX - known)):
             self._number += 1
-            self._invited[self._number] = now + INVITE_SECONDS
+            self._invited[self._number] = now + TICKET_SECONDS
             self._lanes.invite(self._number, self._new_ticket(self._number))
 
     def _give_up_invitations(self, now: float) -> None:

@@ -15,6 +15,8 @@ from hookloop.tunnel.wire.raw import Connect
 from hookloop.tunnel.wire.session import Role, Session
 
 from .landlord import Landlord
+from .lane_pool import LanePool, is_long_lived
+from .lane_tickets import LaneTickets
 from .tokens import Token
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = ["AnsweredCaller", "Link", "RawCaller"]
 
 logger = logging.getLogger("hookloop.relay")
 
+LOOK_SECONDS = 5.0  # between two looks at lanes that nobody uses
 REVOKED_SECONDS = 1.0  # for the agent to read why its session ends
 
 
@@ -96,6 +99,7 @@ class Link:
         remote: str,
         clock: Clock,
         streams_max: int,
+        tickets: "LaneTickets[Link]",
     ) -> None:
         """*remote* is the agent's address; *streams_max* is our limit beside its own."""
         self.token = token
@@ -105,6 +109,11 @@ class Link:
         self._session = Session(Role.RELAY, hello, clock.monotonic())
         self._carrier = Carrier(self._session, self, clock)
         self._landlord = landlord
+        self._clock = clock
+        self._tickets = tickets
+        self._pool: LanePool | None = None
+        """From the first stream on that wants a lane."""
+        self._look: asyncio.TimerHandle | None = None
         self._on_lost = on_lost
         self._streams_max = streams_max
         self._is_revoked = False
@@ -202,6 +211,10 @@ class Link:
         loop = asyncio.get_running_loop()
         loop.call_later(REVOKED_SECONDS, self.drop, "the token was revoked or has expired")
 
+    def add_lane(self, lane: int, transport: asyncio.Transport, received: bytes) -> None:
+        """The agent has dialed the lane that it was invited to."""
+        self._carrier.add_lane(lane, transport, received)
+
     # --- for the landlord -------------------------------------------------------------------
 
     def grant(self, bind: Bind, name: str, url: str) -> None:
@@ -227,28 +240,18 @@ class Link:
             case events.ResponseReceived():
                 self._response(event)
             case events.TrailersReceived(stream, trailers):
-                caller = self._callers.pop(stream, None)
-                if caller:
-                    caller.response_trailers(trailers)
-            case events.StreamReset(stream, code, message):
                 if caller := self._callers.pop(stream, None):
-                    caller.stream_reset(code, message)
-                elif raw := self._raw.pop(stream, None):
-                    raw.caller.stream_reset(code, message)
+                    caller.response_trailers(trailers)
+            case events.StreamReset():
+                self._reset(event)
             case events.BindRequested(bind):
                 self._landlord.bind(self, bind)
             case events.UnbindRequested(unbind):
                 self._landlord.unbind(self, unbind.name)
             case events.HelloReceived(hello):
-                self.agent_id = hello.id
-                values = Values(
-                    token=self.token.id,
-                    label=self.token.label or None,
-                    agent=hello.id,
-                    remote=self.remote,
-                    software=hello.software,
-                )
-                logger.info("agent connected %s", values)
+                self._hello(hello)
+            case events.LaneOpened(lane):
+                self._lane_opened(lane)
             case _:
                 pass  # latency and GOAWAY need nothing of the relay
 
@@ -258,11 +261,21 @@ class Link:
         elif raw := self._raw.get(stream):
             raw.caller.may_send_again()
 
+    def session_flushed(self) -> None:
+        for stream in self._session.lanes.bulk():
+            self._want_lane(stream, is_bulk=True)
+        if self._pool is not None and self._pool.has_waiting:
+            self._settle_lanes()
+
     def session_lost(self, reason: str) -> None:
         values = Values(
             token=self.token.id, agent=self.agent_id, reason=reason, streams=self.streams_open
         )
         logger.info("agent gone %s", values)
+        self._tickets.forget(self)
+        self._pool = None
+        if self._look is not None:
+            self._look.cancel()
         self._landlord.lost(self, is_held=not self._is_revoked)
         callers: list[AnsweredCaller | RawCaller] = [*self._callers.values()]
         callers += [raw.caller for raw in self._raw.values()]
@@ -273,12 +286,55 @@ class Link:
 
     # --- inside ---------------------------------------------------------------------------
 
+    def _reset(self, event: events.StreamReset) -> None:
+        if caller := self._callers.pop(event.stream, None):
+            caller.stream_reset(event.code, event.message)
+        elif raw := self._raw.pop(event.stream, None):
+            raw.caller.stream_reset(event.code, event.message)
+
+    def _hello(self, hello: Hello) -> None:
+        self.agent_id = hello.id
+        values = Values(
+            token=self.token.id,
+            label=self.token.label or None,
+            agent=hello.id,
+            remote=self.remote,
+            software=hello.software,
+        )
+        logger.info("agent connected %s", values)
+
+    def _lane_opened(self, lane: int) -> None:
+        if self._pool is not None:
+            self._pool.opened(lane)
+            self._settle_lanes()
+
+    def _want_lane(self, stream: int, *, is_bulk: bool) -> None:
+        if self._pool is None:
+            self._pool = LanePool(self._session.lanes, lambda lane: self._tickets.issue(self, lane))
+        self._pool.want(stream, is_bulk=is_bulk)
+
+    def _settle_lanes(self) -> None:
+        """Deal out the lanes there are, ask for more, let go what nobody needs; and look again."""
+        if self._pool is None or self.is_going_away:
+            return
+        for lane in self._pool.settle(self._clock.monotonic()):
+            self._carrier.close_lane(lane)
+        self._carrier.flush_soon()
+        if self._look is not None:
+            self._look.cancel()
+        self._look = None
+        if self._session.lanes or self._pool.has_waiting:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(LOOK_SECONDS, self._settle_lanes)
+
     def _can_open_stream(self) -> bool:
         return self.streams_open < self._streams_max and self._session.can_open_stream()
 
     def _response(self, event: events.ResponseReceived) -> None:
         caller = self._callers.get(event.stream)
         if caller:
+            if not event.is_ended and is_long_lived(event.head):
+                self._want_lane(event.stream, is_bulk=False)
             if event.is_ended:
                 del self._callers[event.stream]
             caller.response_head(

@@ -26,6 +26,7 @@ from .downstream import Downstream, Page, Route
 from .gate import Gate
 from .http_head import Admitted
 from .landlord import Lettings, LocalLandlord
+from .lane_tickets import LaneTickets
 from .link import Link
 from .listening import cannot_listen
 from .refusal import Refusal
@@ -89,6 +90,7 @@ class Relay:
         self._is_shared = is_shared
         self._landlord: Lettings = (new_landlord or _local_landlord)(self)
         self._links: set[Link] = set()
+        self._tickets: LaneTickets[Link] = LaneTickets(self.clock, self._random)
         self._downstreams: set[Downstream] = set()
         self._server: asyncio.Server | TlsService | None = None
         self.tls = self._new_tls()
@@ -277,6 +279,8 @@ class Relay:
             version = handshake.VERSION.decode()
             message = f"this relay speaks {version}: update the agent"
             return Refusal(426, "bad_version", message, upgrade=version)
+        if upgrade.target == handshake.DATA_PATH:
+            return self._open_lane(upgrade, transport, rest)
         if self._is_draining or len(self._links) >= self.config.limits.sessions_max:
             self.counts.sessions_refused["unavailable"] += 1
             return Refusal(503, "unavailable", "the relay is draining or full", retry_after=5)
@@ -285,12 +289,7 @@ class Relay:
             self.counts.sessions_refused[token.code] += 1
             return token
         self.counts.sessions += 1
-        transport.write(handshake.switching_protocols(upgrade))
-        if handshake.carriage_of(upgrade) is Carriage.WEBSOCKET:
-            from hookloop.tunnel.websocket import Side, WebSocketTransport
-
-            wrapped = WebSocketTransport(transport, Side.SERVER)
-            transport, rest = wrapped, wrapped.unwrap(rest)
+        transport, rest = _switch(upgrade, transport, rest)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         link = Link(
             self._hello(),
@@ -300,10 +299,21 @@ class Relay:
             remote=f"{peer[0]}:{peer[1]}",
             clock=self.clock,
             streams_max=self.config.limits.streams_per_agent_max,
+            tickets=self._tickets,
         )
         self._gate.entered(link)
         self._links.add(link)
         link.take_over(transport, rest)
+        return None
+
+    def _open_lane(
+        self, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+    ) -> Refusal | None:
+        redeemed = self._tickets.redeem(handshake.bearer_token(upgrade))
+        if redeemed is None:
+            return Refusal(401, "bad_ticket", "this ticket opens no lane here, or no longer")
+        link, lane = redeemed
+        link.add_lane(lane, *_switch(upgrade, transport, rest))
         return None
 
     def downstream_lost(self, downstream: Downstream) -> None:
@@ -391,6 +401,19 @@ class Relay:
             (b"Content-Length", b"%d" % len(body)),
         )
         return Page(ResponseHead(200, b"OK", headers), body)
+
+
+def _switch(
+    upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+) -> tuple[asyncio.Transport, bytes]:
+    """Say yes to an agent, and return its connection as it is from then on."""
+    transport.write(handshake.switching_protocols(upgrade))
+    if handshake.carriage_of(upgrade) is Carriage.UPGRADE:
+        return transport, rest
+    from hookloop.tunnel.websocket import Side, WebSocketTransport
+
+    wrapped = WebSocketTransport(transport, Side.SERVER)
+    return wrapped, wrapped.unwrap(rest)
 
 
 def _local_landlord(relay: Relay) -> LocalLandlord:

@@ -26,7 +26,7 @@ from .streams import Half, Stream
 __all__ = ["BULK_BYTES", "LANE_UNREAD_MAX", "Lane", "LaneHost", "Lanes", "Moved"]
 
 BULK_BYTES = 256 * 1024  # carried either way, after which a stream is bulk; webhooks stay below
-LANE_UNREAD_MAX = 256 * 1024  # passed on to a reader that has not taken it: reading stops above
+LANE_UNREAD_MAX = 128 * 1024  # passed on to a reader that has not taken it: reading stops above
 LANE_PIECE_BYTES = 64 * 1024  # of a DATA frame: nobody waits behind it
 LANE_SAYS_SECONDS = 10.0  # a proxy cuts what is silent for longer; most give a minute
 LANE_SILENCE_SECONDS_MAX = 25.0  # as of a session

@@ -101,10 +101,12 @@ class Session:
         """
         Nothing is left to do or to say: close the connection.
 
-        Only the relay opens streams, so an agent has to hear the relay's GOAWAY, or
-        the connection's end: a REQUEST may have crossed its own GOAWAY.
+        An agent has to hear the relay's GOAWAY, or the connection's end: a REQUEST may have
+        crossed its own. Nor does it know whether what it sent on a lane has arrived.
         """
-        is_over = self.is_going_away if self.role is Role.RELAY else self._is_peer_going_away
+        is_over = self.is_going_away
+        if self.role is Role.AGENT:
+            is_over = self._is_peer_going_away and not self.lanes
         return is_over and not self._streams and not self._outgoing.control_bytes
 
     def can_open_stream(self) -> bool:
@@ -188,11 +190,7 @@ class Session:
         return []
 
     def probe(self, now: float) -> None:
-        """
-        Ask the other side for a sign of life, to be given within `PROBE_SECONDS`.
-
-        For a shell that has reason to doubt, as after sleep; `next_deadline` moves.
-        """
+        """Ask for a sign of life within `PROBE_SECONDS`, as after sleep; the deadline moves."""
         self._heartbeat.probe(now)
         self._send_ping(now)
 

@@ -451,6 +451,9 @@ def test_goaway_waits_for_streams_on_lanes():
     pair.at_relay()
 
     assert (early, pair.relay.is_finished) == (False, True)
+    assert not pair.agent.is_finished  # what it sent on the lane may be on its way still
+    pair.agent.lanes.lost(LANE)
+    assert pair.agent.is_finished
 
 
 # --- what is refused ------------------------------------------------------------------------

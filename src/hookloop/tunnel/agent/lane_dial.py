@@ -1,0 +1,32 @@
+"""Dials a lane that the relay asked for; what comes of it is nobody's trouble but the relay's."""
+
+import logging
+
+from hookloop.errors import RemoteError
+from hookloop.tunnel.wire.events import LaneInvited
+from hookloop.tunnel.wire.handshake import DATA_PATH, Carriage
+
+from .config import AgentConfig
+from .dial import Opened, dial
+
+__all__ = ["LANES_MAX", "dial_lane"]
+
+LANES_MAX = 64  # of one session: twice what our relay asks for; another's must not ask on and on
+
+logger = logging.getLogger("hookloop.agent")
+
+
+async def dial_lane(config: AgentConfig, invited: LaneInvited, via: Carriage) -> Opened | None:
+    """Return the connection, or None: streams then go on where they are."""
+    try:
+        return await dial(
+            config.relay_url,
+            invited.ticket,
+            timeout=config.connect_seconds,
+            via=via,
+            path=DATA_PATH,
+            trust=config.trust,
+        )
+    except (OSError, RemoteError, UnicodeError) as error:  # TimeoutError is an OSError
+        logger.info("no further connection to the relay reason=%r", str(error))
+        return None
