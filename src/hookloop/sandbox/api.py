@@ -20,7 +20,7 @@ from .delivery import Delivery, DeliveryState
 from .errors import ApiError, not_simulated
 from .expansion import expanded
 from .idempotency import SavedAnswer, check_key, fingerprint, replay
-from .objects import EXPANDERS, OPERATIONS
+from .objects import EXPANDERS, OPERATIONS, TASKS
 from .operation import Operation
 from .params import Params
 from .pretty import pretty
@@ -131,17 +131,40 @@ class Api:
         """Answer *request* at *now* (Unix seconds); whatever is wrong with it becomes an answer."""
         request_id = new_id("req_", self._random, length=14)
         store: Store | None = None
+        overdue: list[Delivery] = []
         version = self._catalogue.api_version
         try:
             account = authenticate(request.headers.get("authorization"))
             store = self._accounts.store_of(account)
+            # What was due before the request has happened before it.
+            while (owed := self.perform_next(store, now=now)) is not None:
+                overdue += owed
             version = self._catalogue.requested_version(request.headers.get("stripe-version"))
             result = self._result(request, request_id, account, store, now)
         except ApiError as error:
             result = _failed(error, request_id)
         headers = [*HEADERS, ("Request-Id", request_id), ("Stripe-Version", version)]
         headers += result.headers
-        return ApiAnswer(result.status, headers, result.body, request_id, store, result.owed)
+        owed = (*overdue, *result.owed)
+        return ApiAnswer(result.status, headers, result.body, request_id, store, owed)
+
+    def perform_next(self, store: Store, *, now: float) -> Sequence[Delivery] | None:
+        """
+        Do the account's next task if it is due, and return what is owed for it.
+
+        None: nothing is due yet.
+        """
+        task = store.next_task()
+        if task is None or task.due > now:
+            return None
+        # It happened when it was due, however late it is looked at.
+        transaction = Transaction(
+            store.account, store, self._catalogue, task.due, self._random, None, None
+        )
+        TASKS[task.name](transaction, task.subject)
+        transaction.changes.done = task
+        store.commit(transaction.changes, now=now)
+        return _pending(transaction.changes.deliveries)
 
     def refuse(self, error: ApiError) -> ApiAnswer:
         """Answer a request that was not even read with *error*."""
@@ -171,7 +194,15 @@ class Api:
         if key is not None and (saved := store.saved_answer(key)) is not None:
             return _replayed(replay(saved, path=request.path, params=params))
         transaction = Transaction(
-            account, store, self._catalogue, now, self._random, request_id, key
+            account,
+            store,
+            self._catalogue,
+            now,
+            self._random,
+            request_id,
+            key,
+            api_version=request.headers.get("stripe-version"),
+            base_url=f"http://{request.headers.get('host', 'localhost')}",
         )
         try:
             result = self._executed(target, transaction, params, names, asked)

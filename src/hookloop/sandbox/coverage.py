@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from hookloop.shapes.endpoint import Endpoint, endpoints
+from hookloop.shapes.endpoint import Endpoint, endpoint_at, endpoints
 from hookloop.shapes.package import stripe_package
 
 from .arguments import Fields, Hash, Unsimulated
@@ -18,7 +18,7 @@ from .objects import OPERATIONS
 from .operation import Operation
 from .routes import Routes
 
-__all__ = ["Coverage", "Fidelity", "as_page", "by_resource", "coverage"]
+__all__ = ["Coverage", "Fidelity", "as_page", "beyond_the_package", "by_resource", "coverage"]
 
 
 class Fidelity(Enum):
@@ -53,6 +53,11 @@ def coverage() -> list[Coverage]:
     return ledger
 
 
+def beyond_the_package() -> list[Operation]:
+    """Return what is simulated and no service of the installed package calls."""
+    return [one for one in OPERATIONS if endpoint_at(one.method, one.path) is None]
+
+
 def by_resource(ledger: Iterable[Coverage]) -> Mapping[str, Sequence[Coverage]]:
     """Return the ledger's entries by the beginning of their paths, such as ``/v1/customers``."""
     found: dict[str, list[Coverage]] = defaultdict(list)
@@ -85,6 +90,9 @@ def as_page(ledger: Sequence[Coverage]) -> str:
         for entry in stateful
     ]
     lines += [
+        "",
+        "Beside them, what the package's services do not call: "
+        + ", ".join(f"`{one.method} {one.path}`" for one in beyond_the_package()),
         "",
         "*Shape only*: these answer 501 and name themselves. With `hookloop sandbox --stub` they",
         "check their parameters and answer with an object of the right fields, whose values are",

@@ -8,14 +8,18 @@ Stripe's clients make their exceptions of. See https://docs.stripe.com/api/error
 from collections.abc import Mapping
 from typing import Any
 
+from .instruments import Decline
+
 __all__ = [
     "ApiError",
     "bad_reference",
+    "card_error",
     "exclusive_parameters",
     "invalid_parameter",
     "missing_parameter",
     "no_such_object",
     "not_simulated",
+    "unexpected_state",
     "unknown_parameters",
     "unset_refused",
     "url_not_recognized",
@@ -74,6 +78,32 @@ def no_such_object(kind: str, wanted: str) -> ApiError:
 def bad_reference(kind: str, wanted: str, param: str) -> ApiError:
     """A parameter names an object that does not exist: a bad request, not a missing page."""
     return ApiError(400, _missing(kind, wanted), code="resource_missing", param=param)
+
+
+def unexpected_state(kind: str, message: str, told: Mapping[str, Any]) -> ApiError:
+    """An object of *kind* is in no state to do that; *told* is the object."""
+    return ApiError(400, message, code=f"{kind}_unexpected_state", more={kind: dict(told)})
+
+
+def card_error(decline: Decline, **more: Any) -> ApiError:
+    """
+    A bank said no. *more*: the objects that tell of it.
+
+    Where there are any, what was done is kept: the payment was made, and failed.
+    """
+    keeps_changes = bool(more)
+    if decline.decline_code is not None:
+        more["decline_code"] = decline.decline_code
+    if decline.advice is not None:
+        more["advice_code"] = decline.advice
+    return ApiError(
+        402,
+        decline.message,
+        kind="card_error",
+        code=decline.code,
+        more={name: value for name, value in more.items() if value is not None},
+        keeps_changes=keeps_changes,
+    )
 
 
 def missing_parameter(param: str) -> ApiError:

@@ -1,5 +1,6 @@
 """The store in memory: as fast as dictionaries, and gone when the process ends."""
 
+import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from .errors import ApiError
 from .idempotency import RETENTION_SECONDS as ANSWER_RETENTION_SECONDS
 from .idempotency import SavedAnswer
 from .objects.event import RETENTION_SECONDS as EVENT_RETENTION_SECONDS
-from .store import Changes, Json, Page, PageRequest
+from .store import Changes, Json, Page, PageRequest, Task
 from .transaction import EVENT_KIND
 
 __all__ = ["ACCOUNTS_MAX", "ANSWERS_MAX", "EVENTS_MAX", "MemoryAccounts", "MemoryStore"]
@@ -42,7 +43,7 @@ class MemoryAccounts:
                     "own, and takes no more; restart it, or use fewer keys.",
                     code="rate_limit",
                 )
-            store = self._stores[account.digest] = MemoryStore()
+            store = self._stores[account.digest] = MemoryStore(account)
         return store
 
 
@@ -96,7 +97,9 @@ class _Shelf:
 class MemoryStore:
     """One account in memory. A commit cannot fail half-way: it only sets dictionary items."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: AccountKey) -> None:
+        self.account = account
+        self._tasks: list[Task] = []  # a heap
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)
         self._deliveries: dict[str, dict[str, Delivery]] = {}
         self._pending: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -137,6 +140,9 @@ class MemoryStore:
     def pending_for(self, endpoint_id: str) -> Sequence[Delivery]:
         return [self._deliveries[event][endpoint_id] for event in self._pending[endpoint_id]]
 
+    def next_task(self) -> Task | None:
+        return self._tasks[0] if self._tasks else None
+
     def saved_answer(self, key: str) -> SavedAnswer | None:
         return self._answers.get(key)
 
@@ -151,6 +157,11 @@ class MemoryStore:
             self._shelves[EVENT_KIND].put(event)
         for delivery in changes.deliveries:
             self._put_delivery(delivery)
+        for task in changes.tasks:
+            heapq.heappush(self._tasks, task)
+        if changes.done is not None:
+            self._tasks.remove(changes.done)
+            heapq.heapify(self._tasks)
         if changes.answer is not None:
             self._answers[changes.answer.key] = changes.answer
         self._forget_events(now)

@@ -12,10 +12,14 @@ from .arguments import Arguments, Fields
 from .store import Json
 from .transaction import Transaction
 
-__all__ = ["Operation", "Run"]
+__all__ = ["Operation", "Perform", "Run"]
 
 Run = Callable[[Transaction, Arguments, Mapping[str, str]], Json]
 """Does the work; the last argument holds what the path's ``{names}`` stood for."""
+
+
+Perform = Callable[[Transaction, str], None]
+"""Does a task about the object whose id it is given, if that is still to be done."""
 
 
 @dataclass(frozen=True, slots=True)

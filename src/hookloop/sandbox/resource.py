@@ -55,14 +55,9 @@ class Resource:
 
     def new(self, transaction: Transaction, arguments: Arguments, /, **values: Any) -> Json:
         """Return an object with *values*, or else what *arguments* say; not put anywhere."""
-        made = blank(
-            self.kind,
-            {
-                "id": values.pop("id", None) or self.new_id(transaction),
-                "created": transaction.created,
-                "livemode": False,
-            },
-        )
+        made = blank(self.kind)
+        made["id"] = values.pop("id", None) or self.new_id(transaction)
+        made["created"] = transaction.created
         given = {name: value for name, value in arguments.items() if name not in values}
         return fitted(_class(made), {**applied(made, given), **values})
 
@@ -84,6 +79,10 @@ class Resource:
         if found is None or found.get("deleted"):
             raise bad_reference(self.kind, wanted, param)
         return found
+
+    def changed(self, old: Json, arguments: Arguments) -> Json:
+        """Return *old* with *arguments* applied; nothing is put."""
+        return applied(old, arguments)
 
     # Changes, and what tells of them
 

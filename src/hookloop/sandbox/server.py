@@ -27,6 +27,7 @@ from .config import SandboxConfig
 from .errors import ApiError
 from .memory import MemoryAccounts
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
+from .timekeeper import Timekeeper
 from .worker import DeliveryWorker, WorkerStatistics
 
 __all__ = ["BODY_BYTES_MAX", "Sandbox", "SandboxStatistics", "running_sandbox"]
@@ -50,11 +51,14 @@ class SandboxStatistics:
 class Sandbox:
     """A running sandbox; made by `running_sandbox`."""
 
-    def __init__(self, address: str, app: "ApiApp", worker: DeliveryWorker) -> None:
+    def __init__(
+        self, address: str, app: "ApiApp", worker: DeliveryWorker, timekeeper: Timekeeper
+    ) -> None:
         self.url = address
         """The base address for Stripe's clients, without a slash at its end."""
         self._app = app
         self._worker = worker
+        self._timekeeper = timekeeper
 
     def statistics(self) -> SandboxStatistics:
         """Return counts as of now."""
@@ -64,6 +68,7 @@ class Sandbox:
 
     def wake(self) -> None:
         """Look at the clock again: to be called by whoever moves it, after moving it."""
+        self._timekeeper.wake()
         self._worker.wake()
 
     async def wait_idle(self) -> None:
@@ -99,18 +104,21 @@ async def running_sandbox(
             worker = DeliveryWorker(transport, clock, config.retry_schedule, catalogue, observer)
             accounts = MemoryAccounts()
             api = Api(accounts, catalogue, random or SystemRandom(), stub=config.stub)
-            app = ApiApp(api, accounts, worker, clock, requests)
+            timekeeper = Timekeeper(api, worker, clock)
+            app = ApiApp(api, accounts, worker, timekeeper, clock, requests)
             server = _server(app)
             delivering = group.create_task(worker.run())
+            keeping_time = group.create_task(timekeeper.run())
             group.create_task(server.serve(sockets=[bound]))
             await server.listening.wait()
             try:
-                yield Sandbox(base_address(bound), app, worker)
+                yield Sandbox(base_address(bound), app, worker, timekeeper)
             except Exception as error:
                 failure = error  # raised again below, where the group cannot wrap it
             finally:
                 server.should_exit = True
                 delivering.cancel()
+                keeping_time.cancel()
     if failure is not None:
         raise failure
 
@@ -123,6 +131,7 @@ class ApiApp:
         api: Api,
         accounts: MemoryAccounts,
         worker: DeliveryWorker,
+        timekeeper: Timekeeper,
         clock: Clock,
         observer: RequestObserver,
     ) -> None:
@@ -130,6 +139,7 @@ class ApiApp:
         self.requests = 0
         self._api = api
         self._worker = worker
+        self._timekeeper = timekeeper
         self._clock = clock
         self._observer = observer
 
@@ -149,6 +159,8 @@ class ApiApp:
         # The attempts begin once this task yields, when the answer is on its way.
         if answer.store is not None and answer.owed:
             self._worker.owe(answer.store, answer.owed)
+        if answer.store is not None:
+            self._timekeeper.look_at(answer.store)
         await _send(send, answer)
         self._observer.request_answered(
             RequestAnswered(

@@ -10,12 +10,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from .authentication import AccountKey
 from .delivery import Delivery
 from .idempotency import SavedAnswer
 
-__all__ = ["Changes", "Json", "Page", "PageRequest", "Store"]
+__all__ = ["Changes", "Json", "Page", "PageRequest", "Store", "Task"]
 
 Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Task:
+    """What the account has yet to do by itself, such as to settle a charge."""
+
+    due: float
+    """Unix seconds."""
+    name: str
+    """Which of the objects' tasks."""
+    subject: str
+    """The id of the object it is about."""
 
 
 @dataclass(slots=True)
@@ -30,6 +43,10 @@ class Changes:
     """Event objects in causal order."""
     deliveries: list[Delivery] = field(default_factory=list)
     """New ones and new states of old ones."""
+    tasks: list[Task] = field(default_factory=list)
+    """To be done later."""
+    done: Task | None = None
+    """The task these changes are the outcome of."""
     answer: SavedAnswer | None = None
     """What the request's idempotency key will replay."""
 
@@ -59,6 +76,11 @@ class Page:
 class Store(Protocol):
     """One account's state."""
 
+    @property
+    def account(self) -> AccountKey:
+        """Whose it is."""
+        ...
+
     def find(self, kind: str, wanted: str) -> Json | None:
         """Return the object, or None."""
         ...
@@ -81,6 +103,10 @@ class Store(Protocol):
 
     def pending_for(self, endpoint_id: str) -> Sequence[Delivery]:
         """Return what the endpoint has yet to take, oldest first."""
+        ...
+
+    def next_task(self) -> Task | None:
+        """Return what is due first, or None."""
         ...
 
     def saved_answer(self, key: str) -> SavedAnswer | None:

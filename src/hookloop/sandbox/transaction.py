@@ -16,7 +16,7 @@ from hookloop.shapes.sample import SampleRandom
 from .authentication import AccountKey
 from .catalogue import Catalogue
 from .delivery import Delivery, abandoned, owed_endpoints
-from .store import Changes, Json, Store
+from .store import Changes, Json, Store, Task
 
 __all__ = ["Transaction"]
 
@@ -35,8 +35,13 @@ class Transaction:
     now: float
     """Unix seconds."""
     random: SampleRandom
-    request_id: str
+    request_id: str | None
+    """None for what the account does by itself."""
     idempotency_key: str | None
+    api_version: str | None = None
+    """What the request asked for; None where it left it to the account."""
+    base_url: str = ""
+    """Where the sandbox is, as the caller sees it."""
     changes: Changes = field(default_factory=Changes)
     begun: bool = False
     """Whether the parameters were good and the operation has begun."""
@@ -60,6 +65,10 @@ class Transaction:
         """
         random = new_id("", self.random, length=13)
         return f"{prefix}_{series}{random[:5]}{self.account.tail}{random[5:]}"
+
+    def new_client_secret(self, of: str) -> str:
+        """Return the secret a browser may act on the object *of* with."""
+        return new_id(f"{of}_secret_", self.random, length=25)
 
     def new_secret(self) -> str:
         """Return a signing secret: 32 letters nobody can guess, if `random` is fit for that."""
@@ -93,6 +102,12 @@ class Transaction:
         self.changes.deliveries.extend(
             abandoned(delivery, reason) for delivery in self.store.pending_for(endpoint_id)
         )
+
+    # What comes later
+
+    def later(self, seconds: float, name: str, subject: str) -> None:
+        """Let the task *name* be done about the object *subject* in so many seconds."""
+        self.changes.tasks.append(Task(self.now + seconds, name, subject))
 
     # Events
 

@@ -57,7 +57,8 @@ def _blank(class_: type) -> Json:
     made = {
         name: None if field.is_optional else _empty(field.kind, name)
         for name, field in shape.fields.items()
-        if name not in absent and not (field.is_optional and isinstance(field.kind, Page))
+        # Lists on request, and maps of objects, which the package cannot read a null of.
+        if name not in absent and not (field.is_optional and isinstance(field.kind, Page | Free))
     }
     return {**made, "metadata": {}} if "metadata" in made else made
 

@@ -167,7 +167,7 @@ def test_what_stripe_refuses_is_refused(call, form, code):
 
 
 @pytest.mark.parametrize(
-    "form", ["payment_method=pm_card_visa", "source=tok_visa", "tax_id_data[0][type]=eu_vat"]
+    "form", ["source=tok_visa", "tax_id_data[0][type]=eu_vat", "cash_balance[settings]="]
 )
 def test_parameters_of_other_resources_are_not_pretended(call, form):
     """501, since to take them and do nothing would be a lie."""
@@ -330,3 +330,38 @@ def test_a_list_refuses_what_it_cannot_do(call, ten, query, status, code):
     answer = call("GET", CUSTOMERS, query)
 
     assert (answer.status, answer.error["code"]) == (status, code)
+
+
+# What a customer pays with
+
+
+def test_a_customer_may_come_with_a_payment_method(call):
+    """Attached first, and the default one from the beginning."""
+    form = "payment_method=pm_card_visa&invoice_settings[default_payment_method]=pm_card_visa"
+    made = call("POST", CUSTOMERS, form).body
+
+    default = made["invoice_settings"]["default_payment_method"]
+    (kept,) = call("GET", f"{CUSTOMERS}/{made['id']}/payment_methods").body["data"]
+    assert (kept["id"], kept["customer"]) == (default, made["id"])
+    assert call("GET", f"{CUSTOMERS}/{made['id']}/payment_methods/{default}").body == kept
+    assert [event["type"] for event in call.events()] == [
+        "payment_method.attached",
+        "customer.created",
+    ]
+
+
+def test_a_declined_card_makes_no_customer(call):
+    """402, and nothing is left."""
+    assert call("POST", CUSTOMERS, "payment_method=pm_card_chargeDeclined").status == 402
+    assert call("GET", CUSTOMERS).body["data"] == []
+
+
+def test_the_default_method_is_the_customers_own(call, customer):
+    """It has to be attached first."""
+    method = call("POST", "/v1/payment_methods/pm_card_visa/attach", f"customer={customer['id']}")
+    form = "invoice_settings[default_payment_method]="
+
+    refused = call("POST", f"{CUSTOMERS}/{customer['id']}", f"{form}pm_card_visa")
+    assert (refused.status, refused.error["code"]) == (400, "resource_missing")
+    changed = update(call, customer, form + method.body["id"])
+    assert changed["invoice_settings"]["default_payment_method"] == method.body["id"]

@@ -1,5 +1,6 @@
 """The store in memory: bounded, and quick however much it holds."""
 
+from hookloop.sandbox.authentication import authenticate
 from hookloop.sandbox.idempotency import SavedAnswer
 from hookloop.sandbox.memory import MemoryStore
 from hookloop.sandbox.store import Changes, PageRequest
@@ -12,7 +13,7 @@ def answer(key: str, saved: float) -> Changes:
 def test_saved_answers_are_bounded(monkeypatch):
     """The oldest go first."""
     monkeypatch.setattr("hookloop.sandbox.memory.ANSWERS_MAX", 2)
-    store = MemoryStore()
+    store = MemoryStore(authenticate("Bearer sk_test_one"))
 
     for number, key in enumerate("abc"):
         store.commit(answer(key, float(number)), now=float(number))
@@ -22,7 +23,7 @@ def test_saved_answers_are_bounded(monkeypatch):
 
 def test_a_new_version_keeps_its_place():
     """Lists are in the order objects were made, not changed."""
-    store = MemoryStore()
+    store = MemoryStore(authenticate("Bearer sk_test_one"))
     for name in ("a", "b"):
         store.commit(Changes(objects=[("thing", {"id": name, "version": 1})]), now=0.0)
 
@@ -35,7 +36,7 @@ def test_a_new_version_keeps_its_place():
 
 def test_a_removed_object_is_no_cursor():
     """It is as if it had never been."""
-    store = MemoryStore()
+    store = MemoryStore(authenticate("Bearer sk_test_one"))
     store.commit(Changes(objects=[("thing", {"id": "a"})]), now=0.0)
 
     store.commit(Changes(removed=[("thing", "a")]), now=0.0)

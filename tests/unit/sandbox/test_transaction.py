@@ -14,7 +14,7 @@ from hookloop.sandbox.transaction import Transaction
 def transaction(catalogue) -> Transaction:
     return Transaction(
         account=authenticate("Bearer sk_test_one"),
-        store=MemoryStore(),
+        store=MemoryStore(authenticate("Bearer sk_test_one")),
         catalogue=catalogue,
         now=1000.9,
         random=Random(7),

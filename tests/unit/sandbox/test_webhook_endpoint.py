@@ -151,4 +151,4 @@ def test_what_is_pending_for_an_endpoint_ends_with_it(call, endpoint, end):
 
     assert answer.owed in ((), [])
     assert call.events()[0]["pending_webhooks"] == 0
-    assert call("POST", "/v1/customers").owed == []
+    assert call("POST", "/v1/customers").owed == ()

@@ -3,6 +3,7 @@
 import asyncio
 
 from hookloop.clock import SystemClock
+from hookloop.sandbox.authentication import authenticate
 from hookloop.sandbox.client import Reply
 from hookloop.sandbox.delivery import Delivery
 from hookloop.sandbox.memory import MemoryStore
@@ -24,7 +25,7 @@ class Accepting:
 
 
 def store_with_a_delivery() -> tuple[MemoryStore, Delivery]:
-    store = MemoryStore()
+    store = MemoryStore(authenticate("Bearer sk_test_one"))
     delivery = Delivery("evt_1", "we_1")
     endpoint = {"id": "we_1", "url": "http://a/", "secret": "whsec_a", "api_version": None}
     event = {"id": "evt_1", "type": "customer.created", "created": SystemClock().wall()}

@@ -1,30 +1,48 @@
 """The objects of the API, a file each; this joins what they offer."""
 
+from collections.abc import Mapping
+
 from hookloop.sandbox.expansion import Expanders
-from hookloop.sandbox.operation import Operation
+from hookloop.sandbox.operation import Operation, Perform
 
 from . import (
+    balance_transaction,
+    charge,
     coupon,
     customer,
+    dispute,
     event,
+    payment_intent,
+    payment_method,
+    payout,
     plan,
     price,
     product,
     promotion_code,
+    refund,
+    setup_intent,
     tax_rate,
     webhook_endpoint,
 )
 
-__all__ = ["EXPANDERS", "OPERATIONS"]
+__all__ = ["EXPANDERS", "OPERATIONS", "TASKS"]
 
 _OBJECTS = (
+    balance_transaction,
+    charge,
     coupon,
     customer,
+    dispute,
     event,
+    payment_intent,
+    payment_method,
+    payout,
     plan,
     price,
     product,
     promotion_code,
+    refund,
+    setup_intent,
     tax_rate,
     webhook_endpoint,
 )
@@ -33,4 +51,11 @@ OPERATIONS: tuple[Operation, ...] = tuple(
     operation for one in _OBJECTS for operation in one.OPERATIONS
 )
 
-EXPANDERS: Expanders = {**customer.EXPANDERS}
+EXPANDERS: Expanders = {**charge.EXPANDERS, **customer.EXPANDERS}
+
+TASKS: Mapping[str, Perform] = {
+    name: perform
+    for one in (balance_transaction, charge, dispute, payment_intent, payout, refund)
+    for name, perform in one.TASKS.items()
+}
+"""What accounts do by themselves, by name."""

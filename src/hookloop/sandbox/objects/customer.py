@@ -30,6 +30,8 @@ from hookloop.sandbox.search import searches
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
+from . import payment_method
+
 __all__ = ["EXPANDERS", "OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
 
 KIND = "customer"
@@ -59,7 +61,7 @@ INVOICE_SETTINGS: Fields = {
         items_max=CUSTOM_FIELDS_MAX,
         unsettable=True,
     ),
-    "default_payment_method": Unsimulated(),
+    "default_payment_method": Text(),
     "footer": Text(),
     "rendering_options": Hash(
         {
@@ -102,7 +104,7 @@ UPDATE_FIELDS: Fields = {
 CREATE_FIELDS: Fields = {
     **{name: field for name, field in UPDATE_FIELDS.items() if name != "default_source"},
     "id": Text(chars_max=255, unsettable=False),
-    "payment_method": Unsimulated(),
+    "payment_method": Text(unsettable=False),
     "tax_id_data": Unsimulated(),
     "test_clock": Unsimulated(),
 }
@@ -120,8 +122,13 @@ def create(transaction: Transaction, arguments: Arguments, _path: Mapping[str, s
     if transaction.find(KIND, customer_id):
         raise ApiError(400, "Customer already exists.", code="resource_already_exists", param="id")
     blank = _blank(customer_id, transaction)
-    given = {name: value for name, value in arguments.items() if name != "id"}
+    given = {
+        name: value for name, value in arguments.items() if name not in ("id", "payment_method")
+    }
+    if wanted := arguments.get("payment_method"):
+        given = _with_method(transaction, blank, given, wanted)
     customer = _changed(blank, given)
+    _check_default_method(transaction, customer)
     transaction.put(KIND, customer)
     transaction.emit("customer.created", customer)
     return customer
@@ -139,6 +146,7 @@ def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, st
     """Change what is named. Emits ``customer.updated`` with the old values, if any changed."""
     old = _living(transaction, path["id"])
     new = _changed(old, arguments)
+    _check_default_method(transaction, new)
     if previous := previous_attributes(old, new):
         transaction.put(KIND, new)
         transaction.emit("customer.updated", new, previous)
@@ -167,6 +175,34 @@ def list_(transaction: Transaction, arguments: Arguments, _path: Mapping[str, st
     return list_page(
         transaction.store, KIND, arguments, url=URL, matches=None if anything else matches
     )
+
+
+def _with_method(
+    transaction: Transaction, customer: Json, given: Arguments, wanted: str
+) -> dict[str, Any]:
+    """Attach the payment method *wanted*, and return *given* with its id where it named it."""
+    transaction.put(KIND, customer)
+    method = payment_method.resolved(transaction, wanted, "payment_method")
+    method = payment_method.attached(transaction, method, customer["id"])
+    settings = given.get("invoice_settings") or {}
+    if settings.get("default_payment_method") == wanted:
+        return {
+            **given,
+            "invoice_settings": {**settings, "default_payment_method": method["id"]},
+        }
+    return {**given}
+
+
+def _check_default_method(transaction: Transaction, customer: Json) -> None:
+    wanted = customer["invoice_settings"]["default_payment_method"]
+    found = transaction.find("payment_method", wanted or "")
+    if wanted is not None and (found is None or found["customer"] != customer["id"]):
+        raise invalid_parameter(
+            f"The customer does not have a payment method with the ID {wanted}. The payment "
+            "method must be attached to the customer.",
+            "invoice_settings[default_payment_method]",
+            "resource_missing",
+        )
 
 
 def _living(transaction: Transaction, customer_id: str) -> Json:
