@@ -187,8 +187,12 @@ App = Callable[[Served], Awaitable[None]]
 
 
 @asynccontextmanager
-async def running_upstream(app: App) -> AsyncIterator[int]:
-    """Serve *app* one request after the other on each connection; yield the port."""
+async def running_upstream(app: App, *, port: int = 0) -> AsyncIterator[int]:
+    """
+    Serve *app* one request after the other on each connection; yield the port.
+
+    A *port* is one that was free a moment ago: for an app that comes back where it was.
+    """
     failures: list[Exception] = []
     writers = set()
 
@@ -207,7 +211,7 @@ async def running_upstream(app: App) -> AsyncIterator[int]:
                 await writer.wait_closed()
             writers.discard(writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=1024)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -15,6 +15,8 @@ from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteErro
 from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, discard
 from hookloop.ids import new_id
 from hookloop.tunnel.carrier import Carrier
+from hookloop.tunnel.catch.box import CatchStatistics
+from hookloop.tunnel.catch.observer import CatchObserver, nobody
 from hookloop.tunnel.wire import events
 from hookloop.tunnel.wire.handshake import Carriage
 from hookloop.tunnel.wire.messages import Bound, Hello, Refused, ResetCode
@@ -22,9 +24,11 @@ from hookloop.tunnel.wire.session import Role, Session
 from hookloop.version import __version__
 
 from .backoff import LONGEST_SECONDS, Backoff
+from .catch_boxes import CatchBoxes
+from .catch_forward import CatchForward
 from .config import AgentConfig, TunnelConfig
 from .dial import NotNowError, dial
-from .forward import Forward
+from .forward import Forward, ForwardSession
 from .lane_dial import LANES_MAX, dial_lane
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
@@ -93,6 +97,7 @@ class Agent:
         clock: Clock | None = None,
         sink: CaptureSink = discard,
         observer: AgentObserver | None = None,
+        catch_observer: CatchObserver = nobody,
         route: Route = local_address,
     ) -> None:
         self.config = config
@@ -109,7 +114,7 @@ class Agent:
         self._first_tunnels = self.tunnels
         self._by_name: dict[str, Tunnel] = {}
         """Those the relay has given us, in this session."""
-        self._forwards: dict[int, Forward] = {}
+        self._forwards: dict[int, Forward | CatchForward] = {}
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
         self._raw_forwards: dict[int, RawForward] = {}
@@ -133,16 +138,20 @@ class Agent:
         self._sessions = 0
         self._latency: float | None = None
         self._relay_software = ""
+        self._catch_boxes = CatchBoxes(self._clock, sink, catch_observer)
 
     async def run(self) -> None:
         """
         Keep the tunnels up until cancelled or closed.
 
         Raises `RefusedError` when the relay says no in a way that trying again
-        cannot change: to the session, or to every tunnel the agent began with.
+        cannot change: to the session, or to every tunnel the agent began with; `ConfigError`
+        or `StoreError` where catch mode has no place to keep what it catches.
         """
         self._lookout.start()
         try:
+            for tunnel in self._tunnels.values():
+                self._catch_boxes.add(tunnel.config)
             while True:
                 reason = await self._try_session()
                 if self._is_leaving:
@@ -183,6 +192,7 @@ class Agent:
         """
         if config.label in self._tunnels:
             raise ConfigError(f"the agent has a tunnel {config.label!r} already")
+        self._catch_boxes.add(config)
         tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs), self._clock)
         self._bind(tunnel)
         return tunnel
@@ -217,6 +227,14 @@ class Agent:
             await asyncio.wait({self._lost}, timeout=CLOSE_SECONDS)
         if self._forwards:
             logger.info("left with exchanges open count=%d", len(self._forwards))
+
+    def catch_statistics(self) -> dict[str, CatchStatistics]:
+        """Return a moment's counts of catch mode, by the label of each tunnel in it."""
+        return self._catch_boxes.statistics()
+
+    async def stop_catching(self) -> None:
+        """Close the files of catch mode, once `run` has ended; what waits in them stays."""
+        await self._catch_boxes.close()
 
     def statistics(self) -> AgentStatistics:
         return AgentStatistics(
@@ -363,7 +381,7 @@ class Agent:
         """The relay deals out the lanes."""
 
     def session_lost(self, reason: str) -> None:
-        served: list[Forward | RawForward] = [*self._forwards.values()]
+        served: list[Forward | CatchForward | RawForward] = [*self._forwards.values()]
         served += self._raw_forwards.values()
         for forward in served:
             forward.stream_reset("the session with the relay was lost")
@@ -428,7 +446,7 @@ class Agent:
             self.consumed(request.stream, len(request.body))
             return
         try:
-            forward = Forward(request, self, self._clock, str(tunnel.config.upstream))
+            forward = self._forward_of(request, tunnel)
         except ProtocolError as error:
             self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
             self.consumed(request.stream, len(request.body))
@@ -436,6 +454,9 @@ class Agent:
         self._forwards[request.stream] = forward
         self._tunnel_of[request.stream] = tunnel
         tunnel.exchanges_open += 1
+        if isinstance(forward, CatchForward) and forward.is_queued:
+            forward.begin()
+            return
         connection = tunnel.pool.take()
         if connection is not None:
             forward.connected(connection, response_seconds=tunnel.config.response_seconds)
@@ -443,6 +464,17 @@ class Agent:
             connect = self._tasks.create_task(self._connect(forward, tunnel))
             self._connects[request.stream] = connect
             connect.add_done_callback(lambda _: self._connects.pop(request.stream, None))
+
+    def _forward_of(
+        self, request: events.RequestReceived, tunnel: Tunnel
+    ) -> Forward | CatchForward:
+        def make(session: ForwardSession) -> Forward:
+            return Forward(request, session, self._clock, str(tunnel.config.upstream))
+
+        box = self._catch_boxes.of(tunnel.label)
+        if box is None or not box.rules.want(request.head):
+            return make(self)
+        return CatchForward(request, self, box, self._clock, make)
 
     def _data(self, event: events.DataReceived) -> None:
         if forward := self._forwards.get(event.stream):
@@ -452,7 +484,7 @@ class Agent:
         else:
             self.consumed(event.stream, len(event.data))
 
-    def _served(self, stream: int) -> Forward | RawForward | None:
+    def _served(self, stream: int) -> Forward | CatchForward | RawForward | None:
         return self._forwards.get(stream) or self._raw_forwards.get(stream)
 
     def _lane_invited(self, invited: events.LaneInvited) -> None:
@@ -472,7 +504,7 @@ class Agent:
         message = f"this agent serves no raw tunnel {opened.connect.tunnel!r}"
         self.reset_stream(opened.stream, ResetCode.UPSTREAM_REFUSED, message)
 
-    async def _connect(self, forward: Forward, tunnel: Tunnel) -> None:
+    async def _connect(self, forward: Forward | CatchForward, tunnel: Tunnel) -> None:
         try:
             async with asyncio.timeout(tunnel.config.connect_seconds):
                 connection = await tunnel.pool.connect()
@@ -539,6 +571,7 @@ async def running_agent(
     clock: Clock | None = None,
     sink: CaptureSink = discard,
     observer: AgentObserver | None = None,
+    catch_observer: CatchObserver = nobody,
 ) -> AsyncIterator[Agent]:
     """
     Run an agent for the length of a with-block, entered once each tunnel is up or refused.
@@ -547,7 +580,7 @@ async def running_agent(
     the block, after a reconnect. While the relay cannot be reached the agent keeps
     trying, so put a timeout around it where that is too patient.
     """
-    agent = Agent(config, clock=clock, sink=sink, observer=observer)
+    agent = Agent(config, clock=clock, sink=sink, observer=observer, catch_observer=catch_observer)
     running = asyncio.ensure_future(agent.run())
     waiting = asyncio.ensure_future(agent.wait_settled())
     try:
@@ -564,6 +597,7 @@ async def running_agent(
             for task in (waiting, running):
                 task.cancel()
             await asyncio.gather(waiting, running, return_exceptions=True)
+            await agent.stop_catching()
 
 
 @asynccontextmanager

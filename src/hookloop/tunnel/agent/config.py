@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
+from hookloop.tunnel.catch.file import CatchConfig
 from hookloop.tunnel.wire.handshake import Carriage
 
 from .address import Upstream, parse_upstream
@@ -32,6 +33,8 @@ class TunnelConfig:
     """How long the upstream may take to begin its answer: time for a breakpoint."""
     policy: Policy = field(default_factory=Policy)
     """What passes, and what changes on the way; of http tunnels alone."""
+    catch: CatchConfig | None = None
+    """Catch mode: what comes while the upstream is down is kept for it; None for a 502."""
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -40,6 +43,10 @@ class TunnelConfig:
             raise ConfigError(
                 f"the tunnel {self.label!r} has the protocol {self.protocol!r}: "
                 f"use one of {', '.join(PROTOCOLS)}"
+            )
+        if self.catch is not None and self.protocol != "http":
+            raise ConfigError(
+                f"the tunnel {self.label!r} is {self.protocol}: only http requests can be caught"
             )
 
 

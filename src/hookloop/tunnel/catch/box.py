@@ -7,6 +7,7 @@ the app gets them in the order they came in. What is answered 2xx is on the disk
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,7 +102,7 @@ class CatchStatistics:
 
 class CatchBox:
     """
-    Catches for one app. The owner's duties: `open` first, then `run` in a task.
+    Catches for one app. The owner's duty: `run` in a task; what comes before that waits for it.
 
     One process alone may have a box of a store and name: it takes over what a dead one held.
     """
@@ -124,7 +125,10 @@ class CatchBox:
         self._observer = observer
         self._owed = 0
         self._owed_bytes = 0
+        self._is_counted = False
+        """What is left of the last time is known."""
         self._committing = 0
+        self._tasks: asyncio.TaskGroup | None = None
         self._is_unsure = False
         """A commit failed, so that nobody knows what is on the disk: it has to be counted."""
         self._came = asyncio.Event()
@@ -133,15 +137,10 @@ class CatchBox:
         """The app is gone, or the line is empty."""
         self._caught = self._not_caught = self._delivered = 0
 
-    async def open(self) -> None:
-        """Count what is left of the last time. Raises `StoreError` where that cannot be."""
-        await self._store.forfeit([self._name])
-        await self._count()
-
     @property
     def has_line(self) -> bool:
         """Whether a request that comes now has to queue, whatever the app is doing."""
-        return self._owed > 0
+        return self._owed > 0 or not self._is_counted
 
     def statistics(self) -> CatchStatistics:
         return CatchStatistics(
@@ -153,6 +152,23 @@ class CatchBox:
         )
 
     # --- requests in ------------------------------------------------------------------------
+
+    def catch_soon(
+        self, request: Request, body: bytes, answer: Callable[[ResponseHead], None]
+    ) -> None:
+        """
+        Keep the request, and call *answer* with what its sender is to be told.
+
+        Whoever asked may be gone meanwhile: what was begun is finished all the same.
+        """
+
+        async def keep() -> None:
+            answer(await self.catch(request, body))
+
+        if self._tasks is None:
+            answer(self._refuse(request, "catch mode is stopping"))
+        else:
+            self._tasks.create_task(keep())
 
     async def catch(self, request: Request, body: bytes) -> ResponseHead:
         """
@@ -184,7 +200,7 @@ class CatchBox:
         finally:
             self._committing -= 1
             self._came.set()
-            if self._is_unsure and not self._committing:
+            if self._must_count:
                 self._pause.set()  # all is quiet: `run` can count
         self._caught += 1
         self._observer.catch_event(Caught(request.tunnel, request.head, self._owed))
@@ -207,22 +223,41 @@ class CatchBox:
 
     async def run(self) -> None:
         """Deliver whenever something waits and somebody is there to take it, until cancelled."""
-        while True:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             try:
-                await self._count_if_unsure()
-                await self._store.prune(RETENTION, limit=PRUNE_MAX)
-                await self._came.wait()
-                await self._wait_for_app()
-                await self._deliver_while_up()
-            except StoreError as error:
-                logger.warning("the ledger of caught requests cannot be used: %s", error)
-                await asyncio.sleep(LONGEST_PROBE_SECONDS)
+                while True:
+                    await self._round()
+            finally:
+                self._tasks = None
 
-    async def _wait_for_app(self) -> None:
+    async def _round(self) -> None:
+        try:
+            if not self._is_counted:
+                await self._store.forfeit([self._name])
+            if self._must_count or not self._is_counted:
+                await self._count()
+            await self._store.prune(RETENTION, limit=PRUNE_MAX)
+            await self._came.wait()
+            if await self._is_app_back():
+                await self._deliver_while_up()
+        except StoreError as error:
+            logger.warning("the ledger of caught requests cannot be used: %s", error)
+            await asyncio.sleep(LONGEST_PROBE_SECONDS)
+
+    async def _is_app_back(self) -> bool:
+        """Wait until it is; False where the line has to be counted before."""
         wait = FIRST_PROBE_SECONDS
-        while not await self._app.is_up():
+        while not self._must_count:
+            if await self._app.is_up():
+                return not self._must_count
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_PROBE_SECONDS)
+        return False
+
+    @property
+    def _must_count(self) -> bool:
+        return self._is_unsure and not self._committing
 
     async def _deliver_while_up(self) -> None:
         """Work the line off, until it is empty or the app is gone again."""
@@ -284,16 +319,16 @@ class CatchBox:
 
     # --- the count --------------------------------------------------------------------------
 
-    async def _count_if_unsure(self) -> None:
-        if self._is_unsure and not self._committing:
-            await self._count()
-
     async def _count(self) -> None:
         tally = await self._store.tally(self._name)
         if self._committing:
-            return  # it may or may not be in there: count again when all is quiet
-        self._is_unsure = False
-        self._owed, self._owed_bytes = tally.owed, tally.owed_bytes
+            # It may or may not be in there: count again when all is quiet.
+            self._is_unsure = True
+            self._owed = max(self._owed, tally.owed)
+        else:
+            self._is_unsure = False
+            self._owed, self._owed_bytes = tally.owed, tally.owed_bytes
+        self._is_counted = True
         if self._owed:
             self._came.set()
         else:

@@ -97,8 +97,8 @@ def with_box(*, app=None, store=None, rules=None):
                     clock=SystemClock(),
                     observer=watching,
                 )
-                await box.open()
                 running = asyncio.ensure_future(box.run())
+                await until(lambda: not box.has_line)  # it has looked what is left
                 try:
                     async with asyncio.timeout(3 * WAIT_SECONDS):
                         await test(box, the_app, watching)
@@ -284,7 +284,6 @@ def test_what_was_caught_outlives_the_process(tmp_path):
     async def first_life():
         file = CatchFile(tmp_path, "http://localhost:3000", clock=SystemClock())
         box = box_of(file, App())
-        await box.open()
         for number in range(3):
             await box.catch(request(number), b"%d" % number)
         await file.store.claim({"shop": 1}, limit=1, lease_seconds=3600)
@@ -295,10 +294,10 @@ def test_what_was_caught_outlives_the_process(tmp_path):
         app = App()
         app.up = True
         box = box_of(file, app)
-        await box.open()
-        assert box.statistics().waiting == 3
+        assert box.has_line  # until it has looked, whoever comes is behind what may be there
         running = asyncio.ensure_future(box.run())
         await until(lambda: not box.has_line)
+        assert box.statistics().delivered == 3
         running.cancel()
         await asyncio.wait([running])
         await file.close()
