@@ -4,12 +4,14 @@ The local side: holds a session with a relay and forwards its streams to the ups
 Pure, and read first: `backoff` (when to try again), `request_head` (what the
 upstream is sent), `response_reader` (what it answers). Shells: `dial` (opens a
 session), `upstream` (connections to the local service), `tunnel` (one of the agent's
-tunnels), `client` (all together).
+tunnels), `catch_forward` (a stream that is caught where the upstream is down), `client`
+(all together), `running` (for the length of a with-block).
 """
 
-from .client import Agent, running_agent
+from .client import Agent
 from .config import AgentConfig, TunnelConfig
 from .observer import AgentObserver, QuietObserver
+from .running import running_agent
 from .tunnel import Tunnel
 
 __all__ = [
