@@ -87,7 +87,6 @@ async def catching(folder, **rules):
         agent = await soon(
             stack.enter_async_context(running_agent(config, sink=at_agent, catch_observer=watching))
         )
-        await until(lambda: not agent.catch_statistics()[NAME].waiting)
         yield Catching(relay, agent, port, watching, at_agent.captures, stack)
 
 

@@ -51,6 +51,11 @@ class CatchBoxes:
             box = self._boxes[key] = self._opened(config, config.catch, name)
         self._of_label[config.label] = box
 
+    async def wait_looked(self) -> None:
+        """Return once it is known of each box whether something waits in it."""
+        for box in self._boxes.values():
+            await box.wait_looked()
+
     def of(self, label: str) -> CatchBox | None:
         """Return the box of the tunnel *label*, or None where it catches nothing."""
         return self._of_label.get(label)

@@ -150,6 +150,7 @@ class Agent:
         try:
             for tunnel in self._tunnels.values():
                 self._catch_boxes.add(tunnel.config)
+            await self._catch_boxes.wait_looked()
             while True:
                 reason = await self._try_session()
                 if self._is_leaving:

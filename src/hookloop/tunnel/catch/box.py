@@ -127,6 +127,7 @@ class CatchBox:
         self._owed_bytes = 0
         self._is_counted = False
         """What is left of the last time is known."""
+        self._looked = asyncio.Event()
         self._committing = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._is_unsure = False
@@ -136,6 +137,10 @@ class CatchBox:
         self._pause = asyncio.Event()
         """The app is gone, or the line is empty."""
         self._caught = self._not_caught = self._delivered = 0
+
+    async def wait_looked(self) -> None:
+        """Return once `run` has looked at what is left of the last time, or could not."""
+        await self._looked.wait()
 
     @property
     def has_line(self) -> bool:
@@ -237,12 +242,14 @@ class CatchBox:
                 await self._store.forfeit([self._name])
             if self._must_count or not self._is_counted:
                 await self._count()
+                self._looked.set()
             await self._store.prune(RETENTION, limit=PRUNE_MAX)
             await self._came.wait()
             if await self._is_app_back():
                 await self._deliver_while_up()
         except StoreError as error:
             logger.warning("the ledger of caught requests cannot be used: %s", error)
+            self._looked.set()
             await asyncio.sleep(LONGEST_PROBE_SECONDS)
 
     async def _is_app_back(self) -> bool:

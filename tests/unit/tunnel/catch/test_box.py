@@ -98,7 +98,7 @@ def with_box(*, app=None, store=None, rules=None):
                     observer=watching,
                 )
                 running = asyncio.ensure_future(box.run())
-                await until(lambda: not box.has_line)  # it has looked what is left
+                await box.wait_looked()
                 try:
                     async with asyncio.timeout(3 * WAIT_SECONDS):
                         await test(box, the_app, watching)
