@@ -193,7 +193,7 @@ def test_a_cut_body_of_unknown_length_is_a_reset(factory):
         (post(b"", fields=b"Upgrade: x\r\nConnection: upgrade\r\n")[:-2] + b"X: y\r\n\r\n", 501),
         (post(b"ab", fields=b"Upgrade: x\r\nConnection: upgrade\r\n"), 400),
         (b"CONNECT %b:80 HTTP/1.1\r\nHost: %b\r\n\r\n" % (HOST, HOST), 501),
-        (get(host=HOST + b":" + b"0" * 40 * KIB), 400),
+        (get(host=HOST + b":" + b"0" * 10 * KIB), 400),
         (
             b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" % HOST
             + b"A: b\r\n" * 200
@@ -263,7 +263,7 @@ async def test_a_body_that_never_ends_is_408():
         cut.set()
         served.reset()
 
-    async with loop_of(app, relay={"idle_seconds": 0.1}) as loop:
+    async with loop_of(app, relay={"body_idle_seconds": 0.1}) as loop:
         response = await loop.ask(post(b"12345")[:-1])
         await soon(cut.wait())
 
@@ -505,19 +505,20 @@ def test_a_slow_reader_of_a_last_answer_gets_all_of_it(factory):
 
 
 @on_a_loop
-async def test_a_caller_that_stops_reading_holds_its_answer_for_a_time_only(monkeypatch):
+async def test_a_caller_that_stops_reading_holds_its_answer_for_a_time_only():
     """It keeps credit that the other callers of the agent need."""
-    monkeypatch.setattr("hookloop.tunnel.relay.downstream.STALL_SECONDS_MAX", 0.2)
 
     async def app(served):
         await served.answer(bytes(8 * MIB))
 
-    async with loop_of(app) as loop:
+    async with loop_of(app, relay={"stall_seconds": 0.2}) as loop:
         caller = await loop.call()
         caller.writer.transport.pause_reading()
         await caller.send(get())
         await until(lambda: loop.relay.statistics().streams_open == 1)
         await until(lambda: loop.relay.statistics().downstreams == 0)
+
+    assert loop.relay.counts.cut["slow_reader"] == 1
 
 
 @ON_BOTH_LOOPS

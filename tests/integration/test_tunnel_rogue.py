@@ -195,7 +195,7 @@ async def test_an_agent_that_never_reads_holds_up_only_its_own():
     """What waits for it is bounded; its callers are told that it takes no more."""
     async with loop_of() as loop, rogue_agent(loop.relay.port) as rogue:
         rogue.writer.transport.pause_reading()
-        large = b"X-Large: %b\r\n" % (b"a" * 50 * KIB)
+        large = b"X-Large: %b\r\n" % (b"a" * 12 * KIB) * 4
         callers = [await loop.call() for _ in range(300)]
         for caller in callers:
             await caller.send(post(bytes(10 * KIB), host=ROGUE_HOST, fields=large))

@@ -14,7 +14,10 @@ from hookloop.errors import ConfigError
 from hookloop.exchange import CaptureSink, RequestHead, ResponseHead, discard
 
 from .config import RelayConfig
-from .downstream import Downstream, Page, Route
+from .counts import Counts
+from .downstream import Downstream
+from .forwarded import Proxies
+from .front import Page, Route
 from .http_head import Admitted
 from .listening import cannot_listen
 from .refusal import Refusal
@@ -40,6 +43,8 @@ class Admin:
         self.config = config
         self.clock = clock
         self.sink: CaptureSink = discard
+        self.counts = Counts()  # of the admin listener itself, which nobody asks for
+        self.proxies = Proxies(())
         self.scheme = "http"
         self._why_not_ready = why_not_ready
         self._metrics = metrics
@@ -72,6 +77,13 @@ class Admin:
             self._server = None
 
     # --- Front --------------------------------------------------------------------------------
+
+    def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        return str(peer[0]), int(peer[1])
+
+    def enter(self, downstream: Downstream, host: str) -> Refusal | None:  # noqa: ARG002
+        return None  # the oldest makes room instead
 
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
         if admitted.head.method not in {b"GET", b"HEAD"}:

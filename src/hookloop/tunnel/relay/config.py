@@ -115,14 +115,6 @@ class RelayConfig:
             raise ConfigError(f"workers is {self.workers}: use 1 to {WORKERS_MAX}")
 
     @property
-    def head_seconds(self) -> float:
-        return self.limits.head_seconds
-
-    @property
-    def idle_seconds(self) -> float:
-        return self.limits.idle_seconds
-
-    @property
     def domains(self) -> tuple[str, ...]:
         """All of them, the main one first."""
         return (self.domain, *self.more_domains)

@@ -12,19 +12,17 @@ import logging
 import socket
 import struct
 from collections import deque
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
-from hookloop.clock import Clock
 from hookloop.errors import LocalError, ProtocolError
-from hookloop.exchange import CaptureSink, Headers, RequestHead, ResponseHead
+from hookloop.exchange import Headers, RequestHead, ResponseHead
 from hookloop.tunnel.patience import Patience
 from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
-from .config import RelayConfig
-from .http_head import Admitted, admit, passable_trailers, with_forwarded
-from .link import Link
+from .forwarded import forwarded
+from .front import Front, Page
+from .http_head import Admitted, admit, passable_trailers
 from .refusal import Refusal, refusal_for_reset, render_refusal
 from .request_reader import (
     BodyRead,
@@ -37,53 +35,11 @@ from .request_reader import (
 from .response import ResponseWriter
 from .serving import Serving
 
-__all__ = ["Downstream", "Front", "Page", "Route"]
+__all__ = ["Downstream"]
 
-logger = logging.getLogger("hookloop.relay")
+access_logger = logging.getLogger("hookloop.relay.access")
 
-DRAIN_BYTES_MAX = 256 * 1024  # of a body nobody wants: so much is read, or the caller is cut off
-LINGER_SECONDS = 1.0  # so that a caller still sending reads our answer before the connection ends
-STALL_SECONDS_MAX = 60.0  # for a caller to take any of its answer: what it holds up is shared
-WRITE_BUFFER_BYTES = 64 * 1024  # of an answer; above it the agent gets no more credit
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A request goes to an agent."""
-
-    tunnel: str
-    link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A request is for the relay itself, which answers this."""
-
-    head: ResponseHead
-    body: bytes
-
-
-class Front(Protocol):
-    """What a caller's connection needs of the relay."""
-
-    config: RelayConfig
-    clock: Clock
-    sink: CaptureSink
-    scheme: str
-    """Of the URLs that callers use: ``http`` or ``https``."""
-
-    def route(self, admitted: Admitted) -> Route | Page | Refusal:
-        """Say where a request goes."""
-        ...
-
-    def open_session(
-        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
-    ) -> Refusal | None:
-        """Hand an agent's connection over, or say why not."""
-        ...
-
-    def downstream_lost(self, downstream: "Downstream") -> None: ...
 
 
 class Downstream(asyncio.Protocol):
@@ -93,8 +49,9 @@ class Downstream(asyncio.Protocol):
         self._front = front
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._limits = front.config.limits
         self._remote = self._remote_host = ""
-        self._reader = RequestReader()
+        self._reader = RequestReader(self._limits)
         self._ahead: deque[ReaderEvent] = deque()
         self._exchange: Serving | None = None
         self._writer = TurnWriter()
@@ -107,6 +64,10 @@ class Downstream(asyncio.Protocol):
         self._unconsumed = 0
         self._unread = 0
         """What waited for a slow reader at the last look: it should become less."""
+        self._unread_of = 0
+        """How long the answer's body was then."""
+        self._body_since = 0.0
+        """When the request's body began; what it waits for us is added."""
         self._patience = Patience(front.clock, self._too_slow)
         """For what the caller sends."""
         self._reading = Patience(front.clock, self._stalled)
@@ -133,10 +94,14 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._writer.transport = self._transport
-        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        peer = transport.get_extra_info("peername") or ("unknown", 0)
-        self._remote_host, self._remote = str(peer[0]), f"{peer[0]}:{peer[1]}"
-        self._patience.wait(self._front.config.head_seconds)
+        self._transport.set_write_buffer_limits(high=self._limits.answer_buffer_bytes)
+        host, port = self._front.peer_of(transport)
+        self._remote_host, self._remote = host, f"{host}:{port}"
+        refusal = self._front.enter(self, host)
+        if refusal is None:
+            self._patience.wait(self._limits.head_seconds)
+        else:
+            self._unreadable(refusal)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_closing:
@@ -172,6 +137,7 @@ class Downstream(asyncio.Protocol):
         self._settle_credit()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
+            self._front.counts.cut["caller_gone"] += 1
             exchange.leave_stream("the caller closed the connection")
             self._capture(exchange, "the caller closed the connection")
         self._front.downstream_lost(self)
@@ -191,7 +157,7 @@ class Downstream(asyncio.Protocol):
         if not self._is_held:
             self._resume_reading()
         if self._exchange is None and self._reader.has_begun_head:
-            self._patience.wait_no_longer(self._front.config.head_seconds)
+            self._patience.wait_no_longer(self._limits.head_seconds)
 
     def _take(self, event: ReaderEvent) -> None:
         match event:
@@ -208,14 +174,17 @@ class Downstream(asyncio.Protocol):
         raw = read.raw
         head = RequestHead(raw.method, raw.target, raw.headers)
         writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=read.keep_alive)
-        exchange = self._exchange = Serving(head, writer, self._front.clock.monotonic())
+        exchange = self._exchange = Serving(
+            head, writer, self._front.clock.monotonic(), self._remote
+        )
         # One that leaves HTTP has ended as HTTP: nothing more is read.
         exchange.is_request_ended = read.is_ended or read.after_upgrade is not None
         if exchange.is_request_ended:
             self._patience.stop()
         else:
-            self._patience.wait(self._front.config.idle_seconds)
-        verdict = admit(raw)
+            self._body_since = exchange.started
+            self._expect_body(exchange)
+        verdict = admit(raw, self._limits)
         if isinstance(verdict, Refusal):
             writer.keep_alive = False
             exchange.drained_bytes = len(read.body)
@@ -255,12 +224,16 @@ class Downstream(asyncio.Protocol):
         if isinstance(route, Page):
             self._answer_page(exchange, route)
             return
-        exchange.request = with_forwarded(
-            admitted, remote_host=self._remote_host, scheme=self._front.scheme
+        front = self._front
+        caller = forwarded(
+            admitted, peer=self._remote_host, scheme=front.scheme, proxies=front.proxies
         )
+        exchange.request = caller.head
+        if caller.host != self._remote_host:
+            exchange.remote = f"{caller.host}:0"  # the proxy knows the port, and does not say
         exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
         exchange.request_body.add(read.body)
-        request = Request(route.tunnel, self._remote, exchange.request)
+        request = Request(route.tunnel, exchange.remote, exchange.request)
         try:
             stream = route.link.open_stream(
                 request,
@@ -285,14 +258,16 @@ class Downstream(asyncio.Protocol):
         assert exchange is not None  # noqa: S101  # a body follows its head
         if exchange.link is None or exchange.stream is None or exchange.is_response_ended:
             exchange.drained_bytes += len(data)
-            if exchange.drained_bytes > DRAIN_BYTES_MAX:
+            if exchange.drained_bytes > self._limits.unwanted_bytes_max:
                 self._close()
             return
         exchange.request_body.add(data)
-        self._patience.wait(self._front.config.idle_seconds)
+        self._expect_body(exchange)
         if not exchange.link.send_data(exchange.stream, data):
             self._is_held = True
-            self._patience.stop()  # it is us who wait now, not the caller who is slow
+            # It is us who wait now, not the caller who is slow.
+            self._body_since -= self._front.clock.monotonic()
+            self._patience.stop()
             self._pause_reading()
 
     def _end(self, trailers: Headers) -> None:
@@ -320,7 +295,9 @@ class Downstream(asyncio.Protocol):
         if exchange is None:
             writer = ResponseWriter(method=b"GET", version="1.1", keep_alive=False)
             head = RequestHead(b"", b"", ())
-            exchange = self._exchange = Serving(head, writer, self._front.clock.monotonic())
+            exchange = self._exchange = Serving(
+                head, writer, self._front.clock.monotonic(), self._remote
+            )
         else:
             exchange.leave_stream("the caller's request is not valid HTTP/1.1")
         exchange.is_request_ended = True
@@ -408,9 +385,11 @@ class Downstream(asyncio.Protocol):
             self._cut(exchange)
 
     def may_send_again(self) -> None:
-        self._is_held = False
+        if self._is_held:
+            self._is_held = False
+            self._body_since += self._front.clock.monotonic()
         if self._exchange is not None and not self._exchange.is_request_ended:
-            self._patience.wait(self._front.config.idle_seconds)
+            self._expect_body(self._exchange)
             self._resume_reading()
 
     # --- the answer ---------------------------------------------------------------------------
@@ -422,7 +401,8 @@ class Downstream(asyncio.Protocol):
 
     def _answer(self, exchange: Serving, refusal: Refusal) -> None:
         head, body = render_refusal(refusal, accept=exchange.request.get(b"accept"))
-        logger.info("refused status=%d code=%s", refusal.status, refusal.code)
+        exchange.refused = refusal.code
+        self._front.counts.refused[refusal.code] += 1
         self._answer_page(exchange, Page(head, body))
 
     def _answer_page(self, exchange: Serving, page: Page) -> None:
@@ -440,7 +420,7 @@ class Downstream(asyncio.Protocol):
             self._finish(exchange)
             return
         # The answer came first: read the rest of the request, within limits, and drop it.
-        self._patience.wait(LINGER_SECONDS)
+        self._patience.wait(self._limits.linger_seconds)
         self._resume_reading()
 
     def _finish(self, exchange: Serving) -> None:
@@ -457,10 +437,19 @@ class Downstream(asyncio.Protocol):
             self._resume_reading()
 
     def _capture(self, exchange: Serving, failure: str | None) -> None:
+        front = self._front
+        now = front.clock.monotonic()
+        response = exchange.response
+        front.counts.exchange(
+            response.status if response is not None else None,
+            now - exchange.started,
+            bytes_in=exchange.request_body.length,
+            bytes_out=exchange.response_body.length,
+        )
+        if front.config.access_log:
+            access_logger.info("exchange %s", exchange.values(now=now, failure=failure))
         if exchange.tunnel:
-            now = self._front.clock.monotonic()
-            captured = exchange.captured(remote=self._remote, now=now, failure=failure)
-            self._front.sink.captured(captured)
+            front.sink.captured(exchange.captured(now=now, failure=failure))
 
     # --- the socket -----------------------------------------------------------------------------
 
@@ -485,6 +474,7 @@ class Downstream(asyncio.Protocol):
 
     def _cut(self, exchange: Serving) -> None:
         """Leave the answer without its end, so that the caller sees that it is cut."""
+        self._front.counts.cut["answer_broken"] += 1
         self._exchange = None
         if not exchange.writer.is_cut_visible and self._transport is not None:
             sock: socket.socket = self._transport.get_extra_info("socket")
@@ -518,24 +508,40 @@ class Downstream(asyncio.Protocol):
             transport.close()  # TLS says "no more" and "gone" in one, which no answer is lost by
             return
         self._has_drained = self._bytes_unread() == 0
-        self._patience.wait(LINGER_SECONDS)
+        self._patience.wait(self._limits.linger_seconds)
 
     # --- deadlines ------------------------------------------------------------------------------
 
     def _wait_for_request(self) -> None:
-        config, has_begun = self._front.config, self._reader.has_begun_head
-        self._patience.wait(config.head_seconds if has_begun else config.idle_seconds)
+        limits, has_begun = self._limits, self._reader.has_begun_head
+        self._patience.wait(limits.head_seconds if has_begun else limits.idle_seconds)
+
+    def _expect_body(self, exchange: Serving) -> None:
+        """More of the request's body must come soon, and all of it not too slowly."""
+        limits = self._limits
+        wait = limits.body_idle_seconds
+        if limits.body_rate_min:
+            paid = limits.rate_grace_seconds + exchange.request_body.length / limits.body_rate_min
+            wait = min(wait, self._body_since + paid - self._front.clock.monotonic())
+        self._patience.wait(wait)
 
     def _expect_reading(self) -> None:
         """The caller must take some of what waits for it, again and again."""
-        self._unread = self._bytes_unread()
-        self._reading.wait(STALL_SECONDS_MAX)
+        self._unread, self._unread_of = self._bytes_unread(), self._bytes_answered()
+        self._reading.wait(self._limits.stall_seconds)
 
     def _stalled(self) -> None:
-        if self._bytes_unread() < self._unread:
+        unread = self._bytes_unread()
+        taken = self._unread - unread + max(0, self._bytes_answered() - self._unread_of)
+        least = max(1, int(self._limits.answer_rate_min * self._limits.stall_seconds))
+        if taken >= min(least, self._unread):
             self._expect_reading()  # it is slow, but it reads
-        else:
-            self.abort()
+            return
+        self._front.counts.cut["slow_reader"] += 1
+        self.abort()
+
+    def _bytes_answered(self) -> int:
+        return self._exchange.response_body.length if self._exchange is not None else 0
 
     def _linger(self) -> None:
         """Closing: let the caller read what waits for it, and a moment more."""
@@ -543,7 +549,7 @@ class Downstream(asyncio.Protocol):
             self.abort()
             return
         self._has_drained = self._bytes_unread() == 0
-        self._patience.wait(LINGER_SECONDS)
+        self._patience.wait(self._limits.linger_seconds)
 
     def _too_slow(self) -> None:
         exchange = self._exchange

@@ -12,11 +12,12 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from hookloop.exchange import Headers, RequestHead
 
+from .http_head import HOPS_HEADER, Admitted
+
 __all__ = ["Caller", "Proxies", "forwarded"]
 
 ADDRESSES_MAX = 20  # of a chain of proxies that is looked at; nobody has so many
 KNOWN_MAX = 10_000  # addresses whose verdict is remembered
-_DROPPED = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
 _SCHEMES = frozenset({b"http", b"https"})
 
 
@@ -60,36 +61,40 @@ class Proxies:
         return any(address in network for network in self._networks)
 
 
-def forwarded(head: RequestHead, *, peer: str, scheme: str, proxies: Proxies) -> Caller:
+def forwarded(admitted: Admitted, *, peer: str, scheme: str, proxies: Proxies) -> Caller:
     """Say where a request came from. *peer* is the address that it came in from."""
     if proxies and proxies.is_trusted(peer):
-        return _through_proxy(head, peer, scheme, proxies)
-    kept = tuple([header for header in head.headers if not _is_forwarded(header[0].lower())])
+        return _through_proxy(admitted, peer, scheme, proxies)
     added = (
         (b"X-Forwarded-For", peer.encode()),
         (b"X-Forwarded-Proto", scheme.encode()),
-        (b"X-Forwarded-Host", head.get(b"host") or b""),
+        (b"X-Forwarded-Host", admitted.host_field),
+        (HOPS_HEADER, b"%d" % (admitted.hops + 1)),
     )
-    return Caller(RequestHead(head.method, head.target, kept + added), peer)
+    head = admitted.head
+    return Caller(RequestHead(head.method, head.target, head.headers + added), peer)
 
 
-def _through_proxy(head: RequestHead, peer: str, scheme: str, proxies: Proxies) -> Caller:
+def _through_proxy(admitted: Admitted, peer: str, scheme: str, proxies: Proxies) -> Caller:
     """A trusted proxy's words are believed, and it is added to them."""
-    chain = _chain(head.headers, peer, proxies)
-    proto = _last(head.headers, b"x-forwarded-proto").lower()
+    claims = admitted.claims
+    chain = _chain(claims, peer, proxies)
+    proto = _last(claims, b"x-forwarded-proto").lower()
     if proto not in _SCHEMES:
         proto = scheme.encode()
     added: list[tuple[bytes, bytes]] = [
         (b"X-Forwarded-For", ", ".join(chain).encode()),
         (b"X-Forwarded-Proto", proto),
-        (b"X-Forwarded-Host", _last(head.headers, b"x-forwarded-host") or head.get(b"host") or b""),
+        (b"X-Forwarded-Host", _last(claims, b"x-forwarded-host") or admitted.host_field),
+        (HOPS_HEADER, b"%d" % (admitted.hops + 1)),
     ]
-    if port := _last(head.headers, b"x-forwarded-port"):
+    if port := _last(claims, b"x-forwarded-port"):
         added.append((b"X-Forwarded-Port", port))
-    if elements := _values(head.headers, b"forwarded"):
-        added.append((b"Forwarded", b", ".join([*elements, _element(peer, scheme, head)])))
-    kept = tuple([header for header in head.headers if not _is_forwarded(header[0].lower())])
-    return Caller(RequestHead(head.method, head.target, kept + tuple(added)), chain[0])
+    if elements := _values(claims, b"forwarded"):
+        element = _element(peer, scheme, admitted.host_field)
+        added.append((b"Forwarded", b", ".join([*elements, element])))
+    head = admitted.head
+    return Caller(RequestHead(head.method, head.target, head.headers + tuple(added)), chain[0])
 
 
 def _chain(headers: Headers, peer: str, proxies: Proxies) -> list[str]:
@@ -123,10 +128,10 @@ def _address(item: bytes) -> str | None:
         return None
 
 
-def _element(peer: str, scheme: str, head: RequestHead) -> bytes:
+def _element(peer: str, scheme: str, host_field: bytes) -> bytes:
     """Return what RFC 7239 says of one hop."""
     node = f'"[{peer}]"' if ":" in peer else peer
-    host = (head.get(b"host") or b"").decode("latin-1").replace('"', "")
+    host = host_field.decode("latin-1").replace('"', "")
     return f'for={node};host="{host}";proto={scheme}'.encode("latin-1")
 
 
@@ -137,7 +142,3 @@ def _last(headers: Headers, name: bytes) -> bytes:
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:
     return [value for key, value in headers if key.lower() == name]
-
-
-def _is_forwarded(name: bytes) -> bool:
-    return name.startswith(b"x-forwarded-") or name in _DROPPED

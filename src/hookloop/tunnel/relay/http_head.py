@@ -12,26 +12,27 @@ from functools import lru_cache
 from hookloop.exchange import Headers, RequestHead
 from hookloop.tunnel.end_to_end import end_to_end, lower_names
 
+from .limits import RelayLimits
 from .refusal import Refusal
 
 __all__ = [
-    "HEADERS_MAX",
-    "HEAD_BYTES_MAX",
-    "TARGET_BYTES_MAX",
+    "DEFAULTS",
+    "HOPS_HEADER",
     "Admitted",
     "RawRequest",
     "admit",
     "is_within_limits",
     "passable_trailers",
-    "with_forwarded",
 ]
 
-HEAD_BYTES_MAX = 60 * 1024  # fits the wire's 64 KiB with X-Forwarded-*; nginx 32 KiB, node 16 KiB
-HEADERS_MAX = 100  # as nginx and Go
-TARGET_BYTES_MAX = 8 * 1024  # as Apache and nginx
+DEFAULTS = RelayLimits()
+HOPS_HEADER = b"Hookloop-Hops"
+"""How many relays a request has passed. The one field of ours that a caller may send."""
 
-_CLAIMS = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*
-_CLAIM_BEGINNINGS = (b"x-forwarded-", b"x-real-ip", b"forwarded")
+_CLAIMS = frozenset({b"forwarded", b"x-real-ip"})  # and all X-Forwarded-*, and all of ours
+_CLAIM_BEGINNINGS = (b"x-forwarded-", b"x-real-ip", b"forwarded", b"hookloop-")
+_OWN = (b"x-forwarded-", b"hookloop-")
+_HOPS = HOPS_HEADER.lower()
 # RFC 9110 section 6.5.1: fields of framing, routing or credentials, which a recipient may
 # merge into the head long after somebody checked it.
 _NEVER_TRAILERS = frozenset(
@@ -76,12 +77,14 @@ class Admitted:
     has_body: bool
     claims: Headers
     """What the caller says of where the request came from: X-Forwarded-* and the like."""
+    hops: int = 0
+    """How many relays it has passed before."""
 
 
-def admit(raw: RawRequest) -> Admitted | Refusal:
+def admit(raw: RawRequest, limits: RelayLimits = DEFAULTS) -> Admitted | Refusal:
     """Judge a request head."""
     names = lower_names(raw.headers)
-    refusal = _check_size(raw) or _check_framing(raw, names)
+    refusal = _check_size(raw, limits) or _check_framing(raw, names)
     if refusal:
         return refusal
     if names.count(b"host") != 1:
@@ -93,10 +96,15 @@ def admit(raw: RawRequest) -> Admitted | Refusal:
         return _bad("the Host field, or the target of the request line, is not valid")
     headers = end_to_end(raw.headers, names)
     claims: Headers = ()
+    hops = 0
     if [name for name in names if name.startswith(_CLAIM_BEGINNINGS)]:
         headers, claims = _without_claims(headers)
+        hops = _hops(claims)
+        if hops >= limits.hops_max:
+            message = f"the request has passed {hops} relays: a tunnel leads to itself"
+            return Refusal(508, "loop", message)
     head = RequestHead(raw.method, target, headers)
-    return Admitted(host, host_field, head, _has_body(raw.headers, names), claims)
+    return Admitted(host, host_field, head, _has_body(raw.headers, names), claims, hops)
 
 
 def passable_trailers(trailers: Headers) -> Headers:
@@ -110,25 +118,14 @@ def passable_trailers(trailers: Headers) -> Headers:
     )
 
 
-def is_within_limits(headers: Headers, *, more_bytes: int = 0) -> bool:
+def is_within_limits(
+    headers: Headers, limits: RelayLimits = DEFAULTS, *, more_bytes: int = 0
+) -> bool:
     """Say whether fields, and *more_bytes* beside them, are few and short enough to pass on."""
-    size = sum([len(name) + len(value) + 4 for name, value in headers])
-    return size + more_bytes <= HEAD_BYTES_MAX and len(headers) <= HEADERS_MAX
-
-
-def with_forwarded(admitted: Admitted, *, remote_host: str, scheme: str) -> RequestHead:
-    """
-    Say where the request came from.
-
-    What the caller claims about itself is replaced: a public relay trusts nobody.
-    """
-    head = admitted.head
-    added = (
-        (b"X-Forwarded-For", remote_host.encode()),
-        (b"X-Forwarded-Proto", scheme.encode()),
-        (b"X-Forwarded-Host", admitted.host_field),
-    )
-    return RequestHead(head.method, head.target, head.headers + added)
+    sizes = [len(name) + len(value) + 4 for name, value in headers]
+    if sum(sizes) + more_bytes > limits.head_bytes_max or len(sizes) > limits.head_fields_max:
+        return False
+    return not sizes or max(sizes) <= limits.field_bytes_max + 4
 
 
 def _without_claims(headers: Headers) -> tuple[Headers, Headers]:
@@ -137,17 +134,25 @@ def _without_claims(headers: Headers) -> tuple[Headers, Headers]:
 
 
 def _is_claim(name: bytes) -> bool:
-    return name.startswith(b"x-forwarded-") or name in _CLAIMS
+    return name.startswith(_OWN) or name in _CLAIMS
 
 
-def _check_size(raw: RawRequest) -> Refusal | None:
-    if len(raw.target) > TARGET_BYTES_MAX:
-        return Refusal(414, "target_too_long", f"the URL is over {TARGET_BYTES_MAX} bytes")
-    if not is_within_limits(raw.headers, more_bytes=len(raw.target)):
+def _hops(claims: Headers) -> int:
+    """Return what Hookloop-Hops says; one that says nonsense comes from no relay."""
+    values = [value for name, value in claims if name.lower() == _HOPS]
+    return max([int(value) for value in values if value.isdigit() and len(value) < 6], default=0)
+
+
+def _check_size(raw: RawRequest, limits: RelayLimits) -> Refusal | None:
+    if len(raw.target) > limits.target_bytes_max:
+        message = f"the URL is over {limits.target_bytes_max} bytes"
+        return Refusal(414, "target_too_long", message)
+    if not is_within_limits(raw.headers, limits, more_bytes=len(raw.target)):
         return Refusal(
             431,
             "head_too_large",
-            f"the request head is over {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} fields",
+            f"the request head is over {limits.head_bytes_max} bytes, {limits.head_fields_max} "
+            f"fields, or {limits.field_bytes_max} bytes in one of them",
         )
     return None
 

@@ -39,18 +39,18 @@ class RelayLimits:
     """Between two pieces of a request's body: `408`. As nginx."""
     body_rate_min: int = 240
     """
-    Bytes a second of a request's body, once `rate_grace_seconds` are over: `408`. As Kestrel; 0:
-    any rate.
-    """
-    answer_rate_min: int = 240
-    """
-    Bytes a second that a caller takes of an answer that waits for it, or it is cut off. As
-    Kestrel; 0: any rate.
+    Bytes a second of a request's body: `408`. Of the whole body until now, without the time that
+    the relay itself waits. As Kestrel; 0: any rate.
     """
     rate_grace_seconds: float = 10.0
-    """How long either rate may be missed: a phone that changes networks takes some seconds."""
+    """How much later than that a body may be: a phone that changes networks takes some seconds."""
     stall_seconds: float = 60.0
-    """For a caller to take anything at all of its answer: what it holds up is shared. As nginx."""
+    """
+    For a caller to take some of an answer that waits for it, or its connection is cut: what it
+    holds up is shared. As nginx.
+    """
+    answer_rate_min: int = 240
+    """Bytes a second that it must take in that time. As Kestrel; 0: any byte at all."""
     unwanted_bytes_max: int = 64 * 1024
     """Of a body that comes after its answer: so much is read and dropped before the end."""
     linger_seconds: float = 1.0

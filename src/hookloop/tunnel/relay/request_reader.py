@@ -12,7 +12,8 @@ import httptools
 
 from hookloop.exchange import Headers
 
-from .http_head import HEAD_BYTES_MAX, RawRequest, is_within_limits
+from .http_head import DEFAULTS, RawRequest, is_within_limits
+from .limits import RelayLimits
 from .refusal import Refusal
 
 __all__ = ["BodyRead", "EndRead", "HeadRead", "ReaderEvent", "RequestReader", "UnreadableRead"]
@@ -64,7 +65,8 @@ ReaderEvent = HeadRead | BodyRead | EndRead | UnreadableRead
 class RequestReader:
     """Reads the requests of one connection, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: RelayLimits = DEFAULTS) -> None:
+        self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
         self._events: list[ReaderEvent] = []
         self._head: HeadRead | None = None
@@ -89,7 +91,7 @@ class RequestReader:
         except httptools.HttpParserError as error:
             self._give_up(Refusal(400, "bad_request", f"this is not valid HTTP/1.1: {error}"))
         self._silent_bytes = 0 if self._events else self._silent_bytes + len(data)
-        if self._silent_bytes > HEAD_BYTES_MAX:
+        if self._silent_bytes > self._limits.head_bytes_max:
             self._too_large()
         self._head = None
         events, self._events = self._events, []
@@ -143,7 +145,7 @@ class RequestReader:
             return
         trailers = tuple(self._fields)
         self._fields.clear()
-        if is_within_limits(trailers):
+        if is_within_limits(trailers, self._limits):
             self._events.append(EndRead(trailers))
         else:
             self._too_large()
@@ -157,7 +159,8 @@ class RequestReader:
             self._events.append(HeadRead(self._leaving, keep_alive=False, after_upgrade=rest))
 
     def _too_large(self) -> None:
-        message = f"the head or the trailers of the request are over {HEAD_BYTES_MAX} bytes"
+        message = "the head or the trailers of the request are over the limits, such as "
+        message += f"{self._limits.head_bytes_max} bytes"
         self._give_up(Refusal(431, "head_too_large", message))
 
     def _give_up(self, refusal: Refusal) -> None:

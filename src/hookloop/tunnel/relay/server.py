@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,13 +23,16 @@ from hookloop.version import __version__
 from .admin import Admin, start_admin
 from .config import RelayConfig
 from .counts import Counts
-from .downstream import Downstream, Page, Route
+from .downstream import Downstream
+from .forwarded import Proxies
+from .front import Page, Route
 from .gate import Gate
 from .http_head import Admitted
 from .landlord import Lettings, LocalLandlord
 from .lane_tickets import LaneTickets
 from .link import Link
 from .listening import cannot_listen
+from .quotas import AddressQuota, RateQuota
 from .refusal import Refusal
 from .tokens import Tokens
 
@@ -89,6 +93,13 @@ class Relay:
         self._gate = Gate(config, self.clock)
         self._is_shared = is_shared
         self._landlord: Lettings = (new_landlord or _local_landlord)(self)
+        self.proxies = Proxies(config.trusted_proxies)
+        self._addresses = AddressQuota(config.limits.connections_per_address_max)
+        self._rates = RateQuota(
+            config.limits.requests_per_second_per_name, config.limits.requests_burst_per_name
+        )
+        self._entered: dict[Downstream, str] = {}
+        """What to leave in `_addresses` when a connection ends."""
         self._links: set[Link] = set()
         self._tickets: LaneTickets[Link] = LaneTickets(self.clock, self._random)
         self._downstreams: set[Downstream] = set()
@@ -245,6 +256,25 @@ class Relay:
 
     # --- Front ------------------------------------------------------------------------------
 
+    def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        return str(peer[0]), int(peer[1])
+
+    def enter(self, downstream: Downstream, host: str) -> Refusal | None:
+        limits = self.config.limits
+        if len(self._downstreams) + len(self._links) > limits.connections_max:
+            message = f"the relay has {limits.connections_max} connections, the limit"
+            return Refusal(503, "too_many_connections", message, retry_after=5)
+        if self.proxies and self.proxies.is_trusted(host):
+            return None
+        key = self._addresses.enter(host)
+        if key is None:
+            most = limits.connections_per_address_max
+            message = f"your address has {most} connections here, the limit"
+            return Refusal(429, "too_many_connections", message, retry_after=5)
+        self._entered[downstream] = key
+        return None
+
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
         if self.tls is not None and admitted.head.target.startswith(CHALLENGE_PATH):
             # An authority may be led here from the plain port of another server.
@@ -253,6 +283,10 @@ class Relay:
         host = admitted.host
         found = self._landlord.find(host)
         if found is not None and found.link is not None and not found.link.is_going_away:
+            wait = self._rates.take(found.name, self.clock.monotonic())
+            if wait:
+                message = f"the tunnel {found.name!r} gets more requests a second than it may"
+                return Refusal(429, "rate_limited", message, retry_after=math.ceil(wait))
             return Route(found.name, found.link)
         if found is not None:
             message = f"the agent of the tunnel {found.name!r} is offline and expected back"
@@ -290,13 +324,13 @@ class Relay:
             return token
         self.counts.sessions += 1
         transport, rest = _switch(upgrade, transport, rest)
-        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        host, port = self.peer_of(transport)
         link = Link(
             self._hello(),
             token,
             self._landlord,
             self._link_lost,
-            remote=f"{peer[0]}:{peer[1]}",
+            remote=f"{host}:{port}",
             clock=self.clock,
             streams_max=self.config.limits.streams_per_agent_max,
             tickets=self._tickets,
@@ -318,6 +352,8 @@ class Relay:
 
     def downstream_lost(self, downstream: Downstream) -> None:
         self._downstreams.discard(downstream)
+        if key := self._entered.pop(downstream, None):
+            self._addresses.leave(key)
         self._check_all_gone()
 
     # --- TlsOwner ---------------------------------------------------------------------------

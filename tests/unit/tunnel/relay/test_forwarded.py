@@ -4,24 +4,25 @@ from ipaddress import ip_network
 
 import pytest
 
-from hookloop.exchange import RequestHead
 from hookloop.tunnel.relay.forwarded import Proxies, forwarded
+from hookloop.tunnel.relay.http_head import RawRequest, admit
 
 PROXIES = Proxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
 NOBODY = Proxies([])
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
 
 
-def head(*fields):
-    return RequestHead(b"GET", b"/", ((b"Host", b"shop.tun.test"), *fields))
+def admitted(*fields):
+    return admit(RawRequest(b"GET", b"/", "1.1", ((b"Host", b"shop.tun.test"), *fields)))
 
 
 def told(*fields, peer=PROXY, proxies=PROXIES, scheme="http"):
     """Return the caller's address, and the fields about it by their names."""
-    caller = forwarded(head(*fields), peer=peer, scheme=scheme, proxies=proxies)
+    caller = forwarded(admitted(*fields), peer=peer, scheme=scheme, proxies=proxies)
     known = [(name.lower(), value) for name, value in caller.head.headers]
     names = {name for name, _ in known if b"forward" in name or name == b"x-real-ip"}
     assert len([name for name, _ in known if name in names]) == len(names)  # each once
+    assert dict(known)[b"hookloop-hops"] == b"1"
     return caller.host, {name.decode(): dict(known)[name].decode() for name in names}
 
 

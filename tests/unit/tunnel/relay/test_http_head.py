@@ -4,18 +4,22 @@ import pytest
 
 from hookloop.exchange import RequestHead
 from hookloop.tunnel.end_to_end import end_to_end, lower_names
+from hookloop.tunnel.relay.forwarded import Proxies, forwarded
 from hookloop.tunnel.relay.http_head import (
-    HEAD_BYTES_MAX,
-    HEADERS_MAX,
-    TARGET_BYTES_MAX,
+    DEFAULTS,
     Admitted,
     RawRequest,
     admit,
     is_within_limits,
     passable_trailers,
-    with_forwarded,
 )
+from hookloop.tunnel.relay.limits import RelayLimits
 from hookloop.tunnel.relay.refusal import Refusal
+
+HEAD_BYTES_MAX = DEFAULTS.head_bytes_max
+HEADERS_MAX = DEFAULTS.head_fields_max
+FIELD_BYTES_MAX = DEFAULTS.field_bytes_max
+TARGET_BYTES_MAX = DEFAULTS.target_bytes_max
 
 HOST = (b"Host", b"Shop.tun.test:80")
 
@@ -50,7 +54,10 @@ def test_the_framing_says_whether_a_body_follows(header, has_body):
     [
         (raw(target=b"/" + b"a" * TARGET_BYTES_MAX), 414, "target_too_long"),
         (raw(*[(b"A", b"b")] * HEADERS_MAX), 431, "head_too_large"),
-        (raw((b"A", b"b" * HEAD_BYTES_MAX)), 431, "head_too_large"),
+        (raw((b"A", b"b" * FIELD_BYTES_MAX)), 431, "head_too_large"),
+        (raw(*[(b"A", b"b" * (FIELD_BYTES_MAX - 1))] * 4), 431, "head_too_large"),
+        (raw((b"Hookloop-Hops", b"8")), 508, "loop"),
+        (raw((b"hookloop-hops", b"x"), (b"HOOKLOOP-HOPS", b"99")), 508, "loop"),
         (raw(version="2.0"), 505, "bad_version"),
         (raw(version="0.9"), 505, "bad_version"),
         (raw(method=b"CONNECT"), 501, "method_refused"),
@@ -161,7 +168,7 @@ def test_the_relay_says_where_a_request_came_from():
     claims = ((b"X-FORWARDED-For", b"9"), (b"Forwarded", b"for=9"))
     admitted = admit(raw(*claims, host=HOST))
 
-    passed = with_forwarded(admitted, remote_host="192.0.2.1", scheme="https")
+    passed = forwarded(admitted, peer="192.0.2.1", scheme="https", proxies=Proxies(())).head
 
     assert admitted.claims == claims
     assert passed.headers == (
@@ -169,7 +176,34 @@ def test_the_relay_says_where_a_request_came_from():
         (b"X-Forwarded-For", b"192.0.2.1"),
         (b"X-Forwarded-Proto", b"https"),
         (b"X-Forwarded-Host", b"Shop.tun.test:80"),
+        (b"Hookloop-Hops", b"1"),
     )
+
+
+def test_limits_are_settings():
+    """Each of them."""
+    limits = RelayLimits(
+        head_bytes_max=1800, head_fields_max=3, field_bytes_max=900, target_bytes_max=10
+    )
+    field = (b"A", b"b" * 899)
+
+    assert isinstance(admit(raw(field, field), limits), Refusal)
+    assert isinstance(admit(raw(*[(b"A", b"b")] * 3), limits), Refusal)
+    assert isinstance(admit(raw((b"A", b"b" * 900)), limits), Refusal)
+    assert isinstance(admit(raw(target=b"/" * 11), limits), Refusal)
+    assert isinstance(admit(raw(field, (b"A", b"b"), target=b"/" * 10), limits), Admitted)
+
+
+@pytest.mark.parametrize(
+    ("said", "hops"), [(b"1", 1), (b"7", 7), (b"", 0), (b"-1", 0), (b"1" * 400, 0), (b"x", 0)]
+)
+def test_a_request_counts_the_relays_it_has_passed(said, hops):
+    """All else that begins like a field of ours is taken off."""
+    admitted = admit(raw((b"hookloop-hops", said), (b"Hookloop-Caught-At", b"1")))
+    head = forwarded(admitted, peer="192.0.2.1", scheme="http", proxies=Proxies(())).head
+
+    ours = [header for header in head.headers if header[0].lower().startswith(b"hookloop-")]
+    assert ours == [(b"Hookloop-Hops", b"%d" % (hops + 1))]
 
 
 def test_a_field_that_only_begins_like_a_claim_is_none():

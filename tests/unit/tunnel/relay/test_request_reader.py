@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookloop.tunnel.relay.http_head import HEAD_BYTES_MAX, Admitted, admit, passable_trailers
+from hookloop.tunnel.relay.http_head import DEFAULTS, Admitted, admit, passable_trailers
 from hookloop.tunnel.relay.refusal import Refusal
 from hookloop.tunnel.relay.request_reader import (
     BodyRead,
@@ -202,7 +202,7 @@ def test_what_has_no_end_is_refused_in_time(start):
     while not any(isinstance(event, UnreadableRead) for event in events):
         events += reader.receive_data(b"a" * 1000)
         fed += 1000
-        assert fed <= HEAD_BYTES_MAX + 2000
+        assert fed <= DEFAULTS.head_bytes_max + 2000
 
     assert events[-1].refusal.status == 431
     assert reader.receive_data(b"more") == []

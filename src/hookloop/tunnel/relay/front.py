@@ -1,0 +1,68 @@
+"""What a caller's connection needs of the relay: where requests go, and the means to serve them."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from hookloop.clock import Clock
+from hookloop.exchange import CaptureSink, RequestHead, ResponseHead
+
+from .config import RelayConfig
+from .counts import Counts
+from .forwarded import Proxies
+from .http_head import Admitted
+from .link import Link
+from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from .downstream import Downstream
+
+__all__ = ["Front", "Page", "Route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request goes to an agent."""
+
+    tunnel: str
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A request is for the relay itself, which answers this."""
+
+    head: ResponseHead
+    body: bytes
+
+
+class Front(Protocol):
+    """What a caller's connection needs of the relay."""
+
+    config: RelayConfig
+    clock: Clock
+    sink: CaptureSink
+    counts: Counts
+    proxies: Proxies
+    scheme: str
+    """Of the URLs that callers use: ``http`` or ``https``."""
+
+    def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
+        """Return the address that a connection came from."""
+        ...
+
+    def enter(self, downstream: "Downstream", host: str) -> Refusal | None:
+        """Count a connection of *host* in, or say why there is no room for it."""
+        ...
+
+    def route(self, admitted: Admitted) -> Route | Page | Refusal:
+        """Say where a request goes."""
+        ...
+
+    def open_session(
+        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+    ) -> Refusal | None:
+        """Hand an agent's connection over, or say why not."""
+        ...
+
+    def downstream_lost(self, downstream: "Downstream") -> None: ...

@@ -1,0 +1,277 @@
+"""What callers and agents may take of a relay, and what it tells of them."""
+
+import asyncio
+import json
+import logging
+
+from tunnel_loop import (
+    get,
+    loop_of,
+    on_a_loop,
+    post,
+    soon,
+    until,
+)
+
+from hookloop.tunnel.log_values import Values
+from hookloop.tunnel.relay.config import parse_network
+
+LOOPBACK = (parse_network("127.0.0.0/8"),)
+
+
+def code_of(message) -> str:
+    return json.loads(message.body)["error"]["code"]
+
+
+# --- slow callers -------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_a_body_that_comes_too_slowly_is_408():
+    """One that never pauses long enough to be idle: a byte now and then would do for hours."""
+    limits = {"body_rate_min": 1000, "rate_grace_seconds": 0.1}
+    async with loop_of(lambda served: served.body(), relay=limits) as loop:
+        caller = await loop.call()
+        await caller.send(post(bytes(10_000))[:-9_000])
+        answering = asyncio.ensure_future(caller.response())
+        sent = 0
+
+        def has_answered():
+            nonlocal sent
+            if not answering.done() and sent < 8_000:
+                sent += 1
+                caller.writer.write(b"x")
+            return answering.done()
+
+        await until(has_answered)
+
+    assert answering.result().status == 408
+    assert sent > 10
+
+
+@on_a_loop
+async def test_a_body_that_the_app_reads_slowly_is_not_the_callers_fault():
+    """The time that the relay waits for the agent does not count."""
+    limits = {"body_rate_min": 1_000_000, "rate_grace_seconds": 0.3, "body_idle_seconds": 0.3}
+    body = bytes(4 * 1024 * 1024)
+
+    async def app(served):
+        served.writer.transport.pause_reading()
+        waited = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.8, waited.set)
+        await waited.wait()
+        served.writer.transport.resume_reading()
+        await served.answer(b"%d" % len(await served.body()))
+
+    async with loop_of(app, relay=limits) as loop:
+        response = await loop.ask(post(body))
+
+    assert (response.status, response.body) == (200, b"%d" % len(body))
+
+
+@on_a_loop
+async def test_an_answer_that_is_read_too_slowly_is_cut():
+    """A few bytes now and then are not enough."""
+
+    async def app(served):
+        await served.answer(bytes(8 * 1024 * 1024))
+
+    limits = {"stall_seconds": 0.2, "answer_rate_min": 100_000_000}
+    async with loop_of(app, relay=limits) as loop:
+        caller = await loop.call(receive_buffer_bytes=4096)
+        await caller.send(get())
+        await caller.head()
+        while not loop.relay.counts.cut["slow_reader"]:
+            await soon(caller.reader.read(1))
+
+        await until(lambda: loop.relay.statistics().downstreams == 0)
+
+
+@on_a_loop
+async def test_of_a_body_nobody_wants_so_much_is_read_and_no_more():
+    """The answer has come; the caller may read it before the connection ends."""
+
+    async def app(served):
+        await served.answer(b"no", head=b"HTTP/1.1 413 Content Too Large\r\n")
+        await served.reader.read()
+
+    async with loop_of(app, relay={"unwanted_bytes_max": 1000}) as loop:
+        caller = await loop.call()
+        await caller.send(post(bytes(300_000))[:-200_000])
+        response = await caller.response()
+
+    assert response.status == 413
+
+
+# --- how many -----------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_an_address_has_so_many_connections():
+    """The next one is told so at once, with when to come again; one that ends makes room."""
+    async with loop_of(relay={"connections_per_address_max": 2}) as loop:
+        one = await loop.call()  # the agent's own session has left HTTP, and counts no more
+        await loop.call()
+        refused = await (await loop.call()).response()
+        await one.close()
+        await until(lambda: loop.relay.statistics().downstreams < 2)
+        response = await loop.ask(post(b"room"))
+
+    assert (refused.status, code_of(refused)) == (429, "too_many_connections")
+    assert refused.values(b"retry-after") == [b"5"]
+    assert response.body == b"room"
+
+
+@on_a_loop
+async def test_a_trusted_proxy_may_have_any_number():
+    """All callers come through it."""
+    relay = {"connections_per_address_max": 1, "trusted_proxies": LOOPBACK}
+    async with loop_of(relay=relay) as loop:
+        callers = [await loop.call() for _ in range(5)]
+        answers = [await caller.ask(post(b"hi")) for caller in callers]
+
+    assert {answer.status for answer in answers} == {200}
+
+
+@on_a_loop
+async def test_a_relay_has_so_many_connections_in_all():
+    """The relay is full, which is no fault of the caller's."""
+    async with loop_of(relay={"connections_max": 2}) as loop:
+        await loop.call()  # beside the agent's
+        await until(lambda: loop.relay.statistics().downstreams == 1)
+        refused = await (await loop.call()).response()
+
+    assert (refused.status, code_of(refused)) == (503, "too_many_connections")
+
+
+@on_a_loop
+async def test_a_name_gets_so_many_requests_a_second():
+    """Over all its callers, and with when to come again."""
+    relay = {"requests_per_second_per_name": 0.01, "requests_burst_per_name": 2}
+    async with loop_of(relay=relay) as loop:
+        caller = await loop.call()
+        statuses = [(await caller.ask(post(b"hi"))).status for _ in range(2)]
+        refused = await caller.ask(post(b"hi"))
+
+    assert statuses == [200, 200]
+    assert (refused.status, code_of(refused)) == (429, "rate_limited")
+    assert 90 < int(refused.values(b"retry-after")[0]) <= 100
+
+
+@on_a_loop
+async def test_an_agent_has_so_many_exchanges_at_once():
+    """As many as the relay allows, whatever the agent says it takes."""
+    begun = asyncio.Event()
+
+    async def app(served):
+        begun.set()
+        await served.reader.read()
+
+    async with loop_of(app, relay={"streams_per_agent_max": 1}) as loop:
+        first = await loop.call()
+        await first.send(get())
+        await soon(begun.wait())
+        refused = await loop.ask(get())
+
+    assert (refused.status, code_of(refused)) == (503, "overloaded")
+    assert refused.values(b"retry-after") == [b"1"]
+
+
+# --- loops --------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_a_tunnel_that_leads_to_itself_ends_in_508():
+    """An app that passes requests on to its own public URL, as a misconfigured proxy does."""
+
+    async def app(served):
+        head = b"".join(b"%b: %b\r\n" % field for field in served.request.fields)
+        caller = await loops[0].call()
+        response = await caller.ask(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
+        await served.answer(response.body, head=response.first_line + b"\r\n")
+
+    loops = []
+    async with loop_of(app, relay={"hops_max": 3}) as loop:
+        loops.append(loop)
+        response = await loop.ask(get())
+
+    assert (response.status, code_of(response)) == (508, "loop")
+    assert len(loop.at_relay.captures) == 3
+
+
+# --- who the caller is --------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_behind_a_trusted_proxy_the_caller_is_whom_it_names():
+    """For the app and in the captures."""
+    seen = []
+
+    async def app(served):
+        seen.append(served.request)
+        await served.answer()
+
+    fields = b"X-Forwarded-For: 1.1.1.1, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n"
+    async with loop_of(app, relay={"trusted_proxies": LOOPBACK}) as loop:
+        await loop.ask(get(fields=fields))
+
+    assert seen[0].values(b"x-forwarded-for") == [b"203.0.113.9, 127.0.0.1"]
+    assert seen[0].values(b"x-forwarded-proto") == [b"https"]
+    assert {capture.remote for capture in loop.at_relay.captures} == {"203.0.113.9:0"}
+    assert {capture.remote for capture in loop.at_agent.captures} == {"203.0.113.9:0"}
+
+
+# --- what is told -------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_the_access_log_has_a_line_for_each_exchange(caplog):
+    """No query, no header, no body: they hold what is nobody's business."""
+    caplog.set_level(logging.INFO, "hookloop.relay.access")
+    async with loop_of(relay={"access_log": True}) as loop:
+        await loop.ask(post(b"secret-body", target=b"/hook?key=secret-query"))
+        await loop.ask(get(host=b"nobody.tun.test", fields=b"Cookie: secret-cookie\r\n"))
+    lines = [record.args for record in caplog.records if record.name.endswith(".access")]
+
+    assert all(isinstance(values, Values) for values in lines)
+    for values in lines:
+        assert values.pop("seconds") >= 0
+        assert values.pop("remote").startswith("127.0.0.1:")
+    assert lines == [
+        {
+            "tunnel": "shop",
+            "method": "POST",
+            "path": "/hook",
+            "status": 200,
+            "bytes_in": 11,
+            "bytes_out": 11,
+        },
+        {
+            "method": "GET",
+            "path": "/",
+            "status": 404,
+            "code": "unknown_tunnel",
+            "bytes_in": 0,
+            "bytes_out": 0,
+        },
+    ]
+    assert "secret" not in caplog.text
+
+
+@on_a_loop
+async def test_what_passes_is_counted():
+    """By status, by the relay's own refusals, and what was cut."""
+    async with loop_of() as loop:
+        await loop.ask(post(b"0123456789"))
+        await loop.ask(get(host=b"nobody.tun.test"))
+        caller = await loop.call()
+        await caller.send(post(b"half of it")[:-3])
+        await until(lambda: loop.relay.statistics().streams_open == 1)
+        caller.reset()
+        await until(lambda: loop.relay.counts.cut["caller_gone"] == 1)
+        counts = loop.relay.counts
+
+    assert dict(counts.statuses) == {"2xx": 1, "4xx": 1, "none": 1}
+    assert dict(counts.refused) == {"unknown_tunnel": 1}
+    assert (counts.bytes_in, counts.bytes_out) == (17, 10)
+    assert sum(counts.buckets) == 3
