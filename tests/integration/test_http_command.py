@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -56,11 +57,17 @@ def wait_for(process: subprocess.Popen[str], message: str, read=logfmt) -> dict[
     raise AssertionError(f"no {message!r} in {seen}")
 
 
-def ask(url: str, target: str) -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def ask(url: str, target: str, *, method: str = "GET") -> int:
     host = url.removeprefix("http://")
     connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=30)
     try:
-        connection.request("GET", target, headers={"Host": host})
+        connection.request(method, target, headers={"Host": host})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -212,3 +219,41 @@ def test_qr_on_the_screen_and_among_lines():
         terminal.wait_for("█ ▄▄▄▄▄ █")
         terminal.press(b"\x03")
         terminal.ended()
+
+
+def test_catch_mode_says_what_it_keeps(tmp_path):
+    """A person sees that a webhook was caught, and that it is safe to restart."""
+    with (
+        started("relay", "--port", "0", "--token", TOKEN, "--json") as relay,
+        started(
+            *("http", str(free_port()), "--token", TOKEN, "--name", "shop", "--json"),
+            *("--relay", json.loads(relay.stdout.readline())["value"]),
+            *("--catch", "--catch-path", "/hook*", "--catch-status", "200"),
+            *("--catch-dir", str(tmp_path)),
+        ) as agent,
+    ):
+        url = wait_for(agent, "started tunnel", json.loads)["url"]
+
+        assert ask(url, "/hook?secret=1", method="POST") == 200
+        assert ask(url, "/login", method="POST") == 502
+        assert wait_for(agent, "caught POST /hook: 1 waiting", json.loads)["lvl"] == "info"
+        ended_by(signal.SIGTERM, agent)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--catch", "--catch-status", "302"], "302"),
+        (["--catch", "--catch-path", "hook"], "'hook' is no path"),
+        (["--catch-path", "/hook"], "add --catch"),
+    ],
+)
+def test_catch_options_that_cannot_work_are_a_sentence(options, word):
+    """Before anything is started."""
+    done = subprocess.run(
+        [*COMMAND, "http", "3000", *options], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr

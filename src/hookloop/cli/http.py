@@ -10,6 +10,14 @@ import typer
 
 from hookloop.tunnel.wire.handshake import Carriage
 
+from .catch_options import (
+    CatchDirOption,
+    CatchOption,
+    CatchPathOption,
+    CatchStatusOption,
+    CatchTeller,
+    catch_config,
+)
 from .console import running_console
 from .console_log import LogFormat, LogLevel
 from .console_options import (
@@ -20,11 +28,12 @@ from .console_options import (
     LogOption,
     QrOption,
 )
-from .runner import run
+from .runner import reporting_errors, run
 from .trust_options import CaFile, SkipVerify, trust_of
 
 if TYPE_CHECKING:
     from hookloop.tunnel.agent.trust import Trust
+    from hookloop.tunnel.catch.file import CatchConfig
 
 __all__ = ["http"]
 
@@ -57,6 +66,10 @@ def http(
     ] = None,
     ca_file: CaFile = None,
     insecure_skip_verify: SkipVerify = False,
+    catch: CatchOption = False,
+    catch_path: CatchPathOption = None,
+    catch_status: CatchStatusOption = 202,
+    catch_dir: CatchDirOption = None,
     qr: QrOption = False,
     log: LogOption = None,
     log_format: LogFormatOption = None,
@@ -64,9 +77,11 @@ def http(
     json: JsonOption = False,
 ) -> None:
     """Give a local service a public URL, and show each request that comes in."""
-    trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
+    with reporting_errors():
+        trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
+        catching = catch_config(catch, catch_path, catch_status, catch_dir)
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
-    run(_http(upstream, relay, token, name, via, trust, shown))
+    run(_http(upstream, relay, token, name, via, trust, catching, shown))
 
 
 async def _http(
@@ -76,6 +91,7 @@ async def _http(
     name: str | None,
     via: Carriage | None,
     trust: "Trust",
+    catching: "CatchConfig | None",
     shown: ConsoleOptions,
 ) -> None:
     from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
@@ -86,7 +102,7 @@ async def _http(
         running_console(shown) as console,
         _relay_or_own(relay, token) as (relay_url, relay_token, is_local),
     ):
-        tunnels = (TunnelConfig(target, name),)
+        tunnels = (TunnelConfig(target, name, catch=catching),)
         config = AgentConfig(relay_url, relay_token, tunnels, via=via, trust=trust)
         console.connecting(relay_url)
         if is_local:
@@ -95,7 +111,9 @@ async def _http(
                 "This URL is local: only programs on this machine can reach it. For a public "
                 "one run `hookloop relay` on a server and pass --relay.",
             )
-        async with running_agent(config, sink=console, observer=console) as agent:
+        async with running_agent(
+            config, sink=console, observer=console, catch_observer=CatchTeller(console)
+        ) as agent:
             console.watch(agent.statistics)
             await asyncio.Event().wait()
 

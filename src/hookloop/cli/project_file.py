@@ -73,6 +73,10 @@ TUNNEL_KEYS = (
     Key("secret", "texts", "the signing secrets that verify_webhook checks with"),
     Key("upstream_insecure", "yes or no", "take any certificate of an https upstream"),
     Key("upstream_ca", "text", "a PEM file to trust for it"),
+    Key("catch", "yes or no", "keep what comes while the upstream is down, and deliver it later"),
+    Key("catch_path", "texts", "catch only these paths, such as '/webhooks/*'"),
+    Key("catch_status", "number", "what the senders of caught requests are answered; 202"),
+    Key("catch_dir", "text", "the folder that caught requests are kept in"),
     Key("connect_seconds", "number", "for the upstream to take a connection"),
     Key("response_seconds", "number", "for the upstream to begin its answer"),
 )

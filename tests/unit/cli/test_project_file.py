@@ -40,6 +40,10 @@ upstream = "https://localhost:8443"
 upstream_insecure = true
 verify_webhook = "stripe"
 secret = ["whsec_one", "${SECRET}"]
+catch = true
+catch_path = "/hooks/*"
+catch_status = 200
+catch_dir = "caught"
 
 [tunnels.db]
 upstream = "localhost:5432"
@@ -64,6 +68,10 @@ def test_a_whole_file_is_read():
     assert (web.connect_seconds, web.response_seconds) == (2.0, 30.5)
     assert hooks.target() == Upstream("localhost", 8443, "https", is_verified=False)
     assert hooks.guard is not None
+    caught = hooks.config(Upstream("localhost", 8443)).catch
+    assert (caught.rules.status, caught.rules.paths) == (200, ("/hooks/*",))
+    assert caught.folder == Path("caught")
+    assert web.config(Upstream("localhost", 3000)).catch is None
     assert (db.protocol, db.name) == ("tcp", None)
 
 

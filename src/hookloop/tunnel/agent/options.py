@@ -1,8 +1,11 @@
 """A tunnel in the words of the command line, of hookloop.toml and of `connect`: all text."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hookloop.errors import ConfigError
+from hookloop.tunnel.catch.file import CatchConfig
+from hookloop.tunnel.catch.rules import CatchRules
 
 from .address import Folder, Upstream, parse_target
 from .config import TunnelConfig
@@ -46,6 +49,11 @@ class TunnelOptions:
     connect_seconds: float = 10.0
     response_seconds: float = 300.0
     guard: Guard | None = None
+    catch: bool = False
+    """Keep what comes while the upstream is down."""
+    catch_path: tuple[str, ...] = ()
+    catch_status: float = 202
+    catch_dir: str | None = None
 
     def __post_init__(self) -> None:
         self.config(Upstream("localhost", 1))  # all that can be wrong is found now
@@ -68,7 +76,14 @@ class TunnelOptions:
             connect_seconds=self.connect_seconds,
             response_seconds=self.response_seconds,
             policy=self._policy(),
+            catch=self._catch(),
         )
+
+    def _catch(self) -> CatchConfig | None:
+        rules = CatchRules(status=int(self.catch_status), paths=self.catch_path)
+        if not self.catch:
+            return None
+        return CatchConfig(rules, None if self.catch_dir is None else Path(self.catch_dir))
 
     def _policy(self) -> Policy:
         return Policy(
