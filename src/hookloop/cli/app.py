@@ -8,9 +8,11 @@ from hookloop.version import __version__
 
 from .demo import demo
 from .doctor import doctor
+from .events import events
 from .http import http
 from .relay import relay
 from .sandbox import sandbox
+from .trigger import trigger
 
 __all__ = ["app"]
 
@@ -43,6 +45,8 @@ def hookloop(
 
 app.command()(demo)
 app.add_typer(doctor, name="doctor")
+app.add_typer(events, name="events")
 app.command()(http)
 app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")
+app.command()(trigger)

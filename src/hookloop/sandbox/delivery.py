@@ -28,6 +28,7 @@ __all__ = [
     "overflowed",
     "owed_endpoints",
     "pending_webhooks",
+    "redelivered",
 ]
 
 EXCERPT_CHARS_MAX = 500  # Enough for an error sentence; a stack trace page is not kept.
@@ -120,6 +121,11 @@ def attempted(
         attempts=(*delivery.attempts, attempt),
         next_attempt=again,
     )
+
+
+def redelivered(delivery: Delivery) -> Delivery:
+    """Return *delivery* as owed again, at once; its attempts so far stay on record."""
+    return replace(delivery, state=DeliveryState.PENDING, next_attempt=None, reason=None)
 
 
 def abandoned(delivery: Delivery, reason: str) -> Delivery:

@@ -5,17 +5,18 @@ See https://docs.stripe.com/api/events.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from fnmatch import translate
 from re import compile as compile_pattern
 
 from hookloop.sandbox.arguments import Arguments, Boolean, Fields, ListOf, Text
 from hookloop.sandbox.declared import simulated
-from hookloop.sandbox.delivery import pending_webhooks
-from hookloop.sandbox.errors import exclusive_parameters, no_such_object
+from hookloop.sandbox.delivery import Delivery, owed_endpoints, pending_webhooks, redelivered
+from hookloop.sandbox.errors import bad_reference, exclusive_parameters, no_such_object
 from hookloop.sandbox.pagination import LIST_FIELDS, CreatedField, list_page
 from hookloop.sandbox.store import Json, Store
+from hookloop.sandbox.transaction import ENDPOINT_KIND, Transaction
 from hookloop.sandbox.transaction import EVENT_KIND as KIND
-from hookloop.sandbox.transaction import Transaction
 
 __all__ = ["OPERATIONS", "RETENTION_SECONDS", "list_", "retrieve", "visible_event"]
 
@@ -27,10 +28,7 @@ TYPES_MAX = 20  # Stripe's, for one filter.
 
 def retrieve(transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]) -> Json:
     """Return an event."""
-    event = transaction.find(KIND, path["id"])
-    if event is None or event["created"] < transaction.now - RETENTION_SECONDS:
-        raise no_such_object(KIND, path["id"])
-    return visible_event(event, transaction.store)
+    return visible_event(_existing(transaction, path["id"]), transaction.store)
 
 
 def list_(transaction: Transaction, arguments: Arguments, _path: Mapping[str, str]) -> Json:
@@ -45,6 +43,63 @@ def list_(transaction: Transaction, arguments: Arguments, _path: Mapping[str, st
 def visible_event(event: Json, store: Store) -> Json:
     """Return *event* with the number of endpoints that have yet to take it."""
     return {**event, "pending_webhooks": pending_webhooks(store.deliveries_of(event["id"]))}
+
+
+def retry(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """
+    Deliver an event again, to the endpoint named or to all that want its type.
+
+    What Stripe's command line and dashboard call to resend.
+    """
+    event = _existing(transaction, path["id"])
+    endpoints = transaction.store.everything(ENDPOINT_KIND)
+    wanted = arguments.get("webhook_endpoint")
+    if wanted is None:
+        owed = owed_endpoints(event["type"], endpoints)
+    elif transaction.find(ENDPOINT_KIND, wanted) is None:
+        raise bad_reference(ENDPOINT_KIND, wanted, "webhook_endpoint")
+    else:
+        owed = [wanted]
+    known = {one.endpoint_id: one for one in transaction.store.deliveries_of(event["id"])}
+    transaction.changes.deliveries.extend(
+        redelivered(known.get(endpoint_id) or Delivery(event["id"], endpoint_id))
+        for endpoint_id in owed
+    )
+    return {**event, "pending_webhooks": len(owed)}
+
+
+def list_deliveries(
+    transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]
+) -> Json:
+    """Return what became of an event at each endpoint, attempt by attempt."""
+    event = _existing(transaction, path["id"])
+    deliveries = transaction.store.deliveries_of(event["id"])
+    return {
+        "object": "list",
+        "data": [_visible_delivery(one, transaction) for one in deliveries],
+        "has_more": False,
+        "url": f"{URL}/{event['id']}/deliveries",
+    }
+
+
+def _visible_delivery(delivery: Delivery, transaction: Transaction) -> Json:
+    endpoint = transaction.find(ENDPOINT_KIND, delivery.endpoint_id)
+    return {
+        "object": "hookloop.delivery",
+        "webhook_endpoint": delivery.endpoint_id,
+        "url": None if endpoint is None else endpoint["url"],
+        "state": delivery.state.value,
+        "reason": delivery.reason,
+        "next_attempt": delivery.next_attempt,
+        "attempts": [asdict(attempt) for attempt in delivery.attempts],
+    }
+
+
+def _existing(transaction: Transaction, wanted: str) -> Json:
+    event = transaction.find(KIND, wanted)
+    if event is None or event["created"] < transaction.now - RETENTION_SECONDS:
+        raise no_such_object(KIND, wanted)
+    return event
 
 
 def _matcher(transaction: Transaction, arguments: Arguments) -> Callable[[Json], bool]:
@@ -95,4 +150,6 @@ LIST: Fields = {
 OPERATIONS = (
     simulated("GET", URL, list_, **LIST),
     simulated("GET", f"{URL}/{{id}}", retrieve),
+    simulated("GET", f"{URL}/{{id}}/deliveries", list_deliveries),
+    simulated("POST", f"{URL}/{{id}}/retry", retry, webhook_endpoint=Text(unsettable=False)),
 )
