@@ -201,7 +201,8 @@ async def test_a_tunnel_that_was_up_is_asked_for_again(monkeypatch):
     """A name that someone else has for a while is no reason to give up, or to drop the others."""
     monkeypatch.setattr("hookloop.tunnel.agent.client.LONGEST_SECONDS", 0.05)
     async with place("shop", "docs") as here:
-        here.relay._registry.unbind("docs", here.relay._registry.find("docs"))
+        [link] = here.relay._links
+        here.relay._landlord.unbind(link, "docs")
         thief = AgentConfig(
             here.relay.url, TOKEN, (TunnelConfig(Upstream("localhost", 1), "docs"),)
         )

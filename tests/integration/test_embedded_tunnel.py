@@ -59,7 +59,7 @@ async def test_an_async_block_has_a_url():
             answer = await asyncio.to_thread(get, tunnel.url)
             assert tunnel.is_up
 
-    assert answer
+    assert answer == b"localhost:%d" % port
     assert asyncio.all_tasks() == before
 
 

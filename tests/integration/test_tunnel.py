@@ -19,6 +19,8 @@ from tunnel_loop import (
     until,
 )
 
+from hookloop.tunnel.agent.policy import Policy
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -157,7 +159,8 @@ async def test_header_order_case_and_duplicates_are_kept_both_ways():
             head=b"HTTP/1.1 201 Made It\r\nSet-Cookie: a=1\r\nx-ODD: \xe9\r\nSet-Cookie: b=2\r\n",
         )
 
-    async with loop_of(app) as loop:
+    preserved = Policy(host_header="preserve")
+    async with loop_of(app, agent={"policy": preserved}) as loop:
         fields = b"x-LOWER: 1\r\nX-Twice: a\r\nAccept: */*\r\nX-Twice: b\r\n"
         response = await loop.ask(get(b"/a?b=%20c", fields=fields))
 

@@ -11,6 +11,7 @@ from hookloop.tunnel.wire.messages import Request, ResetCode
 
 from .config import TunnelConfig
 from .forward import Forward
+from .pipeline import Pipeline
 from .upstream import UpstreamPool
 
 __all__ = ["UpstreamApp"]
@@ -26,6 +27,7 @@ class UpstreamApp:
         self._config = config
         self._clock = clock
         self._sink = sink
+        self._pipeline = Pipeline(config.policy, config.upstream, config.label)
         self._pool = UpstreamPool(config.upstream, clock)
 
     async def is_up(self) -> bool:
@@ -44,7 +46,8 @@ class UpstreamApp:
             0, request.tunnel, request.remote, request.head, is_ended=True, body=body
         )
         try:
-            forward = Forward(received, exchange, self._clock, str(self._config.upstream))
+            upstream = str(self._config.upstream)
+            forward = Forward(received, exchange, self._clock, upstream, self._pipeline)
         except ProtocolError as error:
             return Answered(400, f"not sent: {error}")  # it would never be
         try:

@@ -37,12 +37,19 @@ class CatchForward:
         box: CatchBox,
         clock: Clock,
         make: Callable[[ForwardSession], Forward],
+        *,
+        is_paid: bool = False,
     ) -> None:
-        """Raises `ProtocolError` for a head that cannot be sent on."""
+        """
+        Raises `ProtocolError` for a head that cannot be sent on.
+
+        *is_paid*: credit was granted already for the body that came with *request*.
+        """
         self._request = request
         self._session = session
         self._box = box
         self._clock = clock
+        self._is_paid = is_paid
         self._body: list[bytes] = []
         self._tally = BodyTally()
         self._tally.told = request.digest
@@ -71,7 +78,8 @@ class CatchForward:
     def begin(self) -> None:
         """Catch it, where it is queued and already complete."""
         if self.is_queued:
-            self._session.consumed(self._request.stream, len(self._request.body))
+            if not self._is_paid:
+                self._session.consumed(self._request.stream, len(self._request.body))
             self._go_on()
 
     # --- as a Forward -----------------------------------------------------------------------

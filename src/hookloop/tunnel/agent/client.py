@@ -3,14 +3,21 @@
 import asyncio
 import logging
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import count
 from random import SystemRandom
-from typing import Protocol
+from typing import Any, Protocol
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteError
-from hookloop.exchange import CaptureSink, Exchange, Headers, ResponseHead, discard
+from hookloop.exchange import (
+    CaptureSink,
+    Exchange,
+    Headers,
+    ResponseHead,
+    discard,
+)
 from hookloop.ids import new_id
 from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.catch.box import CatchStatistics
@@ -27,12 +34,15 @@ from .catch_forward import CatchForward
 from .config import AgentConfig, TunnelConfig
 from .dial import NotNowError, dial
 from .forward import Forward, ForwardSession
+from .gate import Gate
+from .holding import Holding
 from .lane_dial import LANES_MAX, dial_lane
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
 from .route import local_address
 from .trust import UntrustedError
 from .tunnel import Tunnel
+from .upstream_dial import UpstreamTlsError
 
 __all__ = ["Agent", "AgentStatistics", "RawForward"]
 
@@ -115,6 +125,7 @@ class Agent:
         self._forwards: dict[int, Forward | CatchForward] = {}
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
+        self._gate = Gate(self, self._clock)
         self._raw_forwards: dict[int, RawForward] = {}
         self._session: Session | None = None
         self._carrier: Carrier | None = None
@@ -238,7 +249,7 @@ class Agent:
     def statistics(self) -> AgentStatistics:
         return AgentStatistics(
             exchanges=self._exchanges,
-            exchanges_open=len(self._forwards) + len(self._raw_forwards),
+            exchanges_open=len(self._tunnel_of) + len(self._raw_forwards),
             sessions=self._sessions,
             latency_seconds=self._latency,
             relay_software=self._relay_software,
@@ -340,8 +351,8 @@ class Agent:
             case events.DataReceived():
                 self._data(event)
             case events.TrailersReceived(stream, trailers):
-                if forward := self._forwards.get(stream):
-                    forward.request_ended(trailers)
+                if taking := self._forwards.get(stream) or self._gate.holding(stream):
+                    taking.request_ended(trailers)
             case events.StreamReset(stream, _, message):
                 if served := self._served(stream):
                     served.stream_reset(message)
@@ -380,7 +391,8 @@ class Agent:
         """The relay deals out the lanes."""
 
     def session_lost(self, reason: str) -> None:
-        served: list[Forward | CatchForward | RawForward] = [*self._forwards.values()]
+        served: list[Forward | CatchForward | Holding | RawForward] = [*self._forwards.values()]
+        served += self._gate.holdings()
         served += self._raw_forwards.values()
         for forward in served:
             forward.stream_reset("the session with the relay was lost")
@@ -444,47 +456,67 @@ class Agent:
             self.reset_stream(request.stream, ResetCode.INTERNAL, why)
             self.consumed(request.stream, len(request.body))
             return
-        try:
-            forward = self._forward_of(request, tunnel)
-        except ProtocolError as error:
-            self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
-            self.consumed(request.stream, len(request.body))
-            return
-        self._forwards[request.stream] = forward
         self._tunnel_of[request.stream] = tunnel
         tunnel.exchanges_open += 1
+        if self._gate.admits(request, tunnel.pipeline):
+            self._forward(request, tunnel)
+
+    def _forward(
+        self,
+        request: events.RequestReceived,
+        tunnel: Tunnel,
+        trailers: Headers = (),
+        *,
+        is_paid: bool = False,
+    ) -> None:
+        try:
+            forward = self._forward_of(request, tunnel, is_paid=is_paid)
+        except ProtocolError as error:
+            self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
+            self.consumed(request.stream, 0 if is_paid else len(request.body))
+            self.forget(request.stream)
+            return
+        self._forwards[request.stream] = forward
+        if trailers:
+            forward.request_ended(trailers)
         if isinstance(forward, CatchForward) and forward.is_queued:
             forward.begin()
             return
         connection = tunnel.pool.take()
         if connection is not None:
             forward.connected(connection, response_seconds=tunnel.config.response_seconds)
-        elif self._tasks is not None:
-            connect = self._tasks.create_task(self._connect(forward, tunnel))
-            self._connects[request.stream] = connect
-            connect.add_done_callback(lambda _: self._connects.pop(request.stream, None))
+        else:
+            self.run_for(request.stream, self._connect(forward, tunnel))
 
     def _forward_of(
-        self, request: events.RequestReceived, tunnel: Tunnel
+        self, request: events.RequestReceived, tunnel: Tunnel, *, is_paid: bool
     ) -> Forward | CatchForward:
+        upstream, pipeline = str(tunnel.config.upstream), tunnel.pipeline
+
         def make(session: ForwardSession) -> Forward:
-            return Forward(request, session, self._clock, str(tunnel.config.upstream))
+            return Forward(request, session, self._clock, upstream, pipeline, is_paid=is_paid)
 
         box = self._catch_boxes.of(tunnel.label)
         if box is None or not box.rules.want(request.head):
             return make(self)
-        return CatchForward(request, self, box, self._clock, make)
+        return CatchForward(request, self, box, self._clock, make, is_paid=is_paid)
 
     def _data(self, event: events.DataReceived) -> None:
         if forward := self._forwards.get(event.stream):
             forward.request_data(event.data, is_ended=event.is_ended, digest=event.digest)
+        elif holding := self._gate.holding(event.stream):
+            holding.request_data(event.data, is_ended=event.is_ended, digest=event.digest)
         elif raw := self._raw_forwards.get(event.stream):
             raw.raw_data(event.data, is_ended=event.is_ended)
         else:
             self.consumed(event.stream, len(event.data))
 
-    def _served(self, stream: int) -> Forward | CatchForward | RawForward | None:
-        return self._forwards.get(stream) or self._raw_forwards.get(stream)
+    def _served(self, stream: int) -> Forward | CatchForward | Holding | RawForward | None:
+        return (
+            self._forwards.get(stream)
+            or self._gate.holding(stream)
+            or self._raw_forwards.get(stream)
+        )
 
     def _lane_invited(self, invited: events.LaneInvited) -> None:
         session = self._session
@@ -508,11 +540,33 @@ class Agent:
             async with asyncio.timeout(tunnel.config.connect_seconds):
                 connection = await tunnel.pool.connect()
         except TimeoutError:
-            forward.not_connected(ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection")
+            forward.not_connected(
+                ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection. Is the app running?"
+            )
         except (OSError, UnicodeError) as error:
             forward.not_connected(ResetCode.UPSTREAM_REFUSED, _why(error))
         else:
             forward.connected(connection, response_seconds=tunnel.config.response_seconds)
+
+    def _forget(self, stream: int) -> Tunnel:
+        tunnel = self._tunnel_of.pop(stream)
+        tunnel.exchanges_open -= 1
+        return tunnel
+
+    # --- GateSession ------------------------------------------------------------------------
+
+    def run_for(self, stream: int, work: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None:
+            work.close()
+            return
+        task = self._connects[stream] = self._tasks.create_task(work)
+        task.add_done_callback(lambda _: self._connects.pop(stream, None))
+
+    def passed(self, request: events.RequestReceived, trailers: Headers) -> None:
+        self._forward(request, self._tunnel_of[request.stream], trailers, is_paid=True)
+
+    def forget(self, stream: int) -> None:
+        self._tunnel_of.pop(stream).exchanges_open -= 1
 
     # --- ForwardSession ---------------------------------------------------------------------
 
@@ -550,14 +604,15 @@ class Agent:
 
     def forward_ended(self, stream: int, exchange: Exchange) -> None:
         self._forwards.pop(stream, None)
-        tunnel = self._tunnel_of.pop(stream)
-        tunnel.exchanges_open -= 1
-        tunnel.exchanges += 1
+        self._tunnel_of[stream].exchanges += 1
+        self.forget(stream)
         self._exchanges += 1
         self._sink.captured(exchange)
 
 
 def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UpstreamTlsError):
+        return str(error)
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
+        return f"{os.strerror(error.errno)}. Is the app running?"
+    return f"{str(error) or type(error).__name__}. Is the app running?"

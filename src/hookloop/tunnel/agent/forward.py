@@ -9,6 +9,7 @@ from hookloop.tunnel.body_tally import BodyTally
 from hookloop.tunnel.wire.events import RequestReceived
 from hookloop.tunnel.wire.messages import ResetCode
 
+from .pipeline import Pipeline
 from .request_head import RequestWriter
 from .response_reader import BodyRead, BrokenRead, EndRead, FinalRead, InterimRead, ReaderEvent
 from .upstream import UpstreamConnection
@@ -42,15 +43,27 @@ class Forward:
     """
 
     def __init__(
-        self, request: RequestReceived, session: ForwardSession, clock: Clock, upstream: str
+        self,
+        request: RequestReceived,
+        session: ForwardSession,
+        clock: Clock,
+        upstream: str,
+        pipeline: Pipeline,
+        *,
+        is_paid: bool = False,
     ) -> None:
-        """Raises `ProtocolError` for a head that cannot be sent on."""
+        """
+        Raises `ProtocolError` for a head that cannot be sent on.
+
+        *is_paid*: credit was granted already for the body that came with *request*.
+        """
         self._request = request
         self._session = session
         self._clock = clock
         self._upstream = upstream
+        self._pipeline = pipeline
         self._writer = RequestWriter(
-            request.head, has_body=bool(request.body) or not request.is_ended
+            pipeline.request(request.head), has_body=bool(request.body) or not request.is_ended
         )
         self._connection: UpstreamConnection | None = None
         self._response_seconds = 0.0
@@ -64,6 +77,8 @@ class Forward:
         self._request_body = BodyTally()
         self._response_body = BodyTally()
         self._waiting += self._framed(request.body, request.is_ended, request.digest)
+        if is_paid:
+            self._unconsumed = 0
 
     @property
     def is_over(self) -> bool:
@@ -87,7 +102,7 @@ class Forward:
 
     def not_connected(self, code: ResetCode, why: str) -> None:
         """The upstream takes no connection."""
-        self._fail(code, f"cannot reach {self._upstream}: {why}. Is the app running?")
+        self._fail(code, f"cannot reach {self._upstream}: {why}")
 
     # --- from the session -------------------------------------------------------------------
 
@@ -161,7 +176,7 @@ class Forward:
                 self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off: {message}")
 
     def _respond(self, read: FinalRead) -> None:
-        self._response = read.head
+        self._response = head = self._pipeline.response(read.head, self._request.head)
         self._responded = self._clock.monotonic()
         self._response_body.add(read.body)
         connection, end = self._connection, read.end
@@ -169,7 +184,7 @@ class Forward:
             connection.expect_no_more()
         may_go_on = self._session.respond(
             self._request.stream,
-            read.head,
+            head,
             read.body,
             is_ended=end is not None,
             digest=self._response_body.digest() if end is not None else b"",

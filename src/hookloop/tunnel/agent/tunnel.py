@@ -8,6 +8,7 @@ from hookloop.errors import RefusedError
 from hookloop.tunnel.wire.messages import Bind, Bound, Refused
 
 from .config import TunnelConfig
+from .pipeline import Pipeline
 from .upstream import UpstreamPool
 
 __all__ = ["Tunnel", "TunnelStatistics"]
@@ -41,6 +42,7 @@ class Tunnel:
         """Whether callers reach it now."""
         self.refusal: RefusedError | None = None
         """Why the relay did not give it, the last time it was asked."""
+        self.pipeline = Pipeline(config.policy, config.upstream, config.label)
         self.pool = UpstreamPool(config.upstream, clock)
         self.exchanges = 0
         self.exchanges_open = 0

@@ -9,8 +9,9 @@ from hookloop.exchange import RequestHead
 from hookloop.tunnel.patience import Patience
 from hookloop.tunnel.turn_writer import TurnWriter
 
-from .config import Upstream
+from .address import Upstream
 from .response_reader import BrokenRead, ReaderEvent, ResponseReader, is_last
+from .upstream_dial import open_upstream, upstream_tls
 
 __all__ = ["UpstreamConnection", "UpstreamPool", "UpstreamUser"]
 
@@ -160,7 +161,9 @@ class UpstreamPool:
     """Connections that wait for their next exchange, newest first."""
 
     def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        """Raises `ConfigError` for an upstream whose certificates cannot be read."""
         self._upstream = upstream
+        self._tls = upstream_tls(upstream)
         self._clock = clock
         self._idle: deque[UpstreamConnection] = deque()
 
@@ -174,12 +177,9 @@ class UpstreamPool:
 
     async def connect(self) -> UpstreamConnection:
         """Return a new connection. Raises `OSError` if the upstream takes none."""
-        loop = asyncio.get_running_loop()
-        upstream = self._upstream
-        _, connection = await loop.create_connection(
-            lambda: UpstreamConnection(self, self._clock), upstream.host, upstream.port
+        return await open_upstream(
+            self._upstream, self._tls, lambda: UpstreamConnection(self, self._clock)
         )
-        return connection
 
     def keep(self, connection: UpstreamConnection) -> bool:
         """Say whether the connection was taken in."""
