@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from itertools import count
 from random import SystemRandom
 from typing import Any, Protocol
@@ -40,9 +38,10 @@ from .lane_dial import LANES_MAX, dial_lane
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
 from .route import local_address
+from .statistics import AgentStatistics
 from .trust import UntrustedError
 from .tunnel import Tunnel
-from .upstream_dial import UpstreamTlsError
+from .upstream_dial import why_not_connected
 
 __all__ = ["Agent", "AgentStatistics", "RawForward"]
 
@@ -74,21 +73,6 @@ class RawForward(Protocol):
     def stream_reset(self, message: str) -> None: ...
 
     def may_send_again(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStatistics:
-    """A moment's counts."""
-
-    exchanges: int
-    """All that have ended since the start."""
-    exchanges_open: int
-    sessions: int
-    """How often a session was opened; more than 1 means it was lost and came back."""
-    latency_seconds: float | None
-    """Of the last PING, or None before the first."""
-    relay_software: str
-    """What the relay calls itself; empty before the first session."""
 
 
 class Agent:
@@ -544,14 +528,9 @@ class Agent:
                 ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection. Is the app running?"
             )
         except (OSError, UnicodeError) as error:
-            forward.not_connected(ResetCode.UPSTREAM_REFUSED, _why(error))
+            forward.not_connected(ResetCode.UPSTREAM_REFUSED, why_not_connected(error))
         else:
             forward.connected(connection, response_seconds=tunnel.config.response_seconds)
-
-    def _forget(self, stream: int) -> Tunnel:
-        tunnel = self._tunnel_of.pop(stream)
-        tunnel.exchanges_open -= 1
-        return tunnel
 
     # --- GateSession ------------------------------------------------------------------------
 
@@ -608,11 +587,3 @@ class Agent:
         self.forget(stream)
         self._exchanges += 1
         self._sink.captured(exchange)
-
-
-def _why(error: OSError | UnicodeError) -> str:
-    if isinstance(error, UpstreamTlsError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno:
-        return f"{os.strerror(error.errno)}. Is the app running?"
-    return f"{str(error) or type(error).__name__}. Is the app running?"

@@ -1,7 +1,6 @@
 """One tunnel of an agent: its settings, its address, its upstream and its counts."""
 
 import asyncio
-from dataclasses import dataclass
 
 from hookloop.clock import Clock
 from hookloop.errors import RefusedError
@@ -9,18 +8,10 @@ from hookloop.tunnel.wire.messages import Bind, Bound, Refused
 
 from .config import TunnelConfig
 from .pipeline import Pipeline
+from .statistics import TunnelStatistics
 from .upstream import UpstreamPool
 
-__all__ = ["Tunnel", "TunnelStatistics"]
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelStatistics:
-    """A moment's counts of one tunnel."""
-
-    exchanges: int
-    """All that have ended since the start."""
-    exchanges_open: int
+__all__ = ["Tunnel"]
 
 
 class Tunnel:

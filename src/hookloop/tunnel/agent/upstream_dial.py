@@ -1,6 +1,7 @@
 """Connects to an upstream: by TCP, with TLS, or by a Unix socket; where it fails, says why."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +10,7 @@ from hookloop.errors import ConfigError
 
 from .address import Upstream
 
-__all__ = ["UpstreamTlsError", "open_upstream", "upstream_tls"]
+__all__ = ["UpstreamTlsError", "open_upstream", "upstream_tls", "why_not_connected"]
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 
@@ -60,6 +61,15 @@ async def open_upstream(
     except ssl.SSLError as error:
         raise UpstreamTlsError(_advice(error, upstream)) from error
     return protocol
+
+
+def why_not_connected(error: OSError | UnicodeError) -> str:
+    """Return in words why `open_upstream` failed, and what to look at."""
+    if isinstance(error, UpstreamTlsError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno:
+        return f"{os.strerror(error.errno)}. Is the app running?"
+    return f"{str(error) or type(error).__name__}. Is the app running?"
 
 
 def _advice(error: ssl.SSLError, upstream: Upstream) -> str:
