@@ -1,7 +1,5 @@
 """One exchange as a value: what both ends say of its bodies."""
 
-from dataclasses import replace
-
 import pytest
 
 from hookloop.exchange import Exchange, RequestHead
@@ -27,13 +25,13 @@ EXCHANGE = Exchange(
 )
 def test_a_body_is_exact_where_both_ends_say_the_same(told, is_exact):
     """And nobody claims what the other side did not say."""
-    assert replace(EXCHANGE, request_digest_told=told).is_exact is is_exact
+    assert EXCHANGE._replace(request_digest_told=told).is_exact is is_exact
 
 
 def test_one_body_that_differs_is_enough():
     """Of the two that an exchange has."""
-    exchange = replace(
-        EXCHANGE, request_digest_told=b"a", response_digest=b"c", response_digest_told=b"d"
+    exchange = EXCHANGE._replace(
+        request_digest_told=b"a", response_digest=b"c", response_digest_told=b"d"
     )
 
     assert exchange.is_exact is False

@@ -14,7 +14,7 @@ _NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"autho
 
 def lower_names(headers: Headers) -> list[bytes]:
     """Return the names in lower case, in order: what fields are looked up by."""
-    return [name.lower() for name, _ in headers]
+    return [header[0].lower() for header in headers]
 
 
 def end_to_end(headers: Headers, names: list[bytes]) -> Headers:

@@ -7,6 +7,9 @@ from hookloop.tunnel.end_to_end import lower_names
 __all__ = ["RequestWriter"]
 
 
+LENGTH_DIGITS_MAX = 18  # an exabyte
+
+
 class RequestWriter:
     """
     One request, framed for HTTP/1.1: the head as the caller sent it, the body bit for bit.
@@ -58,8 +61,7 @@ def _content_length(headers: Headers) -> int | None:
     if b"content-length" not in names:
         return None
     value = headers[names.index(b"content-length")][1].strip()
-    if (
-        names.count(b"content-length") > 1 or not value.isdigit() or len(value) > 18
-    ):  # 18 digits: an exabyte
+    is_single = names.count(b"content-length") == 1
+    if not is_single or not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
         raise ProtocolError("the request has no single, whole Content-Length")
     return int(value)

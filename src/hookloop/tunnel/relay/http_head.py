@@ -6,8 +6,8 @@ for what it lets through. A head is always rebuilt from its parts, never spliced
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from hookloop.exchange import Headers, RequestHead
 from hookloop.tunnel.end_to_end import end_to_end, lower_names
@@ -53,8 +53,7 @@ HOST_CHARS_MAX = 253  # RFC 1035 section 2.3.4, as text
 PORT_DIGITS_MAX = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RawRequest:
+class RawRequest(NamedTuple):
     """A request head as the parser gave it."""
 
     method: bytes
@@ -64,8 +63,7 @@ class RawRequest:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A request that may be passed on."""
 
     host: str
@@ -97,7 +95,8 @@ def admit(raw: RawRequest, limits: RelayLimits = DEFAULTS) -> Admitted | Refusal
     headers = end_to_end(raw.headers, names)
     claims: Headers = ()
     hops = 0
-    if [name for name in names if name.startswith(_CLAIM_BEGINNINGS)]:
+    joined = b"\0".join(names)
+    if any([begins in joined for begins in _CLAIM_BEGINNINGS]):  # one of them may be a claim
         headers, claims = _without_claims(headers)
         hops = _hops(claims)
         if hops >= limits.hops_max:

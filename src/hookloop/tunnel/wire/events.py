@@ -1,6 +1,6 @@
-"""What a session tells its shell: one frozen value per thing that happened."""
+"""What a session tells its shell: one immutable value per thing that happened."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hookloop.exchange import Headers, RequestHead, ResponseHead
 
@@ -28,43 +28,37 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class HelloReceived:
+class HelloReceived(NamedTuple):
     """Both sides: the other side is ready; comes once, before anything else."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
-class BindRequested:
+class BindRequested(NamedTuple):
     """Relay: the agent asks for a tunnel. Answer with `Session.accept_bind` or `refuse_bind`."""
 
     bind: Bind
 
 
-@dataclass(frozen=True, slots=True)
-class BindAccepted:
+class BindAccepted(NamedTuple):
     """Agent: the tunnel is ours."""
 
     bound: Bound
 
 
-@dataclass(frozen=True, slots=True)
-class BindRefused:
+class BindRefused(NamedTuple):
     """Agent: the tunnel is not ours, and why."""
 
     refused: Refused
 
 
-@dataclass(frozen=True, slots=True)
-class UnbindRequested:
+class UnbindRequested(NamedTuple):
     """Relay: the agent gives a tunnel back."""
 
     unbind: Unbind
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """Agent: a caller's request head. Answer it, or reset the stream."""
 
     stream: int
@@ -81,16 +75,14 @@ class RequestReceived:
     """The SHA-256 of the whole body as the relay read it, where it said so and it is ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawStreamReceived:
+class RawStreamReceived(NamedTuple):
     """Agent: a caller's connection. Send and take bytes both ways, or reset the stream."""
 
     stream: int
     connect: Connect
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(NamedTuple):
     """Relay: a response head; 1xx may come several times before the final one, or before 101."""
 
     stream: int
@@ -102,8 +94,7 @@ class ResponseReceived:
     """As of `RequestReceived`, of the body as the agent read it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataReceived:
+class DataReceived(NamedTuple):
     """Both sides: body or raw bytes. Call `Session.consumed` once they are passed on."""
 
     stream: int
@@ -113,16 +104,14 @@ class DataReceived:
     """The SHA-256 of the whole body where this is the last of it and the other side said it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrailersReceived:
+class TrailersReceived(NamedTuple):
     """Both sides: the body is complete, and these fields came after it."""
 
     stream: int
     trailers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReset:
+class StreamReset(NamedTuple):
     """Both sides: the other side ended the stream before its time."""
 
     stream: int
@@ -130,37 +119,32 @@ class StreamReset:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoawayReceived:
+class GoawayReceived(NamedTuple):
     """Both sides: no new streams on this session; close when the open ones have ended."""
 
     goaway: Goaway
 
 
-@dataclass(frozen=True, slots=True)
-class LaneInvited:
+class LaneInvited(NamedTuple):
     """Agent: the relay would like a further connection. Dial it with the ticket, or do not."""
 
     lane: int
     ticket: str
 
 
-@dataclass(frozen=True, slots=True)
-class LaneOpened:
+class LaneOpened(NamedTuple):
     """Relay: the agent speaks on a lane: streams may move there."""
 
     lane: int
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyMeasured:
+class LatencyMeasured(NamedTuple):
     """Both sides: a PING came back."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSilent:
+class PeerSilent(NamedTuple):
     """Both sides: nothing was heard for too long. Drop the connection."""
 
     seconds: float

@@ -5,7 +5,8 @@ import re
 import struct
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Headers, RequestHead, ResponseHead
@@ -55,7 +56,7 @@ DIGEST_BYTES = 32  # SHA-256
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _TOKEN_CHARS = bytes(char for char in range(128) if _TOKEN.fullmatch(bytes([char])))
-_TARGET = re.compile(rb"[\x21-\x7e]+")
+_TARGET_CHARS = bytes(range(0x21, 0x7F))
 _SHOWN = re.compile(r"[\x20-\x7e]+")  # names and codes end in logs and on terminals
 _STATUS = re.compile(rb"[1-5][0-9][0-9]")
 _CREDIT = struct.Struct("!I")
@@ -233,8 +234,7 @@ class Invite:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """The head of a request and where it came in."""
 
     tunnel: str
@@ -333,7 +333,7 @@ def _encode_fields(first: tuple[bytes, ...], headers: Headers) -> bytes:
     payload = b"\0".join(parts)
     # As strict as the other side is: what it would call a protocol error ends every stream.
     is_shifted = payload.count(b"\0") != max(len(parts) - 1, 0)  # by a NUL inside a part
-    if is_shifted or not _is_carriable(payload, [name for name, _ in headers]):
+    if is_shifted or not _is_carriable(payload, parts[len(first) :: 2]):
         raise LocalError("fields with NUL, CR, LF or a bad name, or over the limits")
     return payload
 
@@ -345,24 +345,32 @@ def _decode_fields(payload: bytes, first: int, what: str) -> tuple[list[bytes], 
         raise ProtocolError(f"{what} has a field without a value")
     if not _is_carriable(payload, names):
         raise ProtocolError(f"{what} is over the limits, has a line break or a bad field name")
-    return parts[:first], tuple(zip(names, values, strict=True))
+    return parts[:first], tuple(zip(names, values))  # noqa: B905  # as many, by the check above
 
 
 def _is_carriable(payload: bytes, names: list[bytes]) -> bool:
-    within = len(payload) <= FIELDS_BYTES_MAX and len(names) <= FIELDS_MAX
-    one_line = b"\r" not in payload and b"\n" not in payload
-    # All names at once: what is left without the characters of a token is no token.
-    return within and one_line and all(names) and not b"".join(names).translate(None, _TOKEN_CHARS)
+    return (
+        len(payload) <= FIELDS_BYTES_MAX
+        and len(names) <= FIELDS_MAX
+        and b"\r" not in payload
+        and b"\n" not in payload
+        and b"" not in names
+        # All at once: what is left without the characters of a token is no token.
+        and not b"".join(names).translate(None, _TOKEN_CHARS)
+    )
 
 
 def _is_request_line(method: bytes, target: bytes) -> bool:
-    return bool(_TOKEN.fullmatch(method) and _TARGET.fullmatch(target))
+    is_method = method and not method.translate(None, _TOKEN_CHARS)
+    return bool(is_method and target and not target.translate(None, _TARGET_CHARS))
 
 
+@lru_cache(maxsize=64)
 def _is_status(status: bytes) -> bool:
     return bool(_STATUS.fullmatch(status))
 
 
+@lru_cache(maxsize=256)  # tunnels are few; callers come back on their connections
 def _ascii(value: bytes) -> str:
     try:
         return value.decode("ascii")

@@ -955,8 +955,8 @@ def test_the_last_stream_number_ends_the_session_in_good_order():
 def test_a_relay_opens_no_streams_to_an_agent_that_never_reads():
     """Heads wait in a queue of bounded size."""
     pair = Pair(agent=replace(AGENT_HELLO, streams_max=1_000_000))
-    head = replace(HEAD, headers=((b"Filler", b"x" * 60_000),))
-    request = replace(REQUEST, head=head)
+    head = HEAD._replace(headers=((b"Filler", b"x" * 60_000),))
+    request = REQUEST._replace(head=head)
 
     while pair.relay.can_open_stream():
         stream = pair.relay.open_stream(request, is_ended=False)
@@ -975,7 +975,7 @@ def ask_on_and_on(pair, side):
             request = frame_of(FrameType.REQUEST, REQUEST.encode(), stream=stream)
             reset = frame_of(FrameType.RESET, encode_reset(ResetCode.CANCELLED, ""), stream=stream)
             pair.agent.receive_data(request, 0.0)
-            pair.agent.respond(stream, replace(OK, headers=((b"Filler", b"x" * 60_000),)))
+            pair.agent.respond(stream, OK._replace(headers=((b"Filler", b"x" * 60_000),)))
             pair.agent.receive_data(reset, 0.0)
     else:
         for ref in range(100_000):
