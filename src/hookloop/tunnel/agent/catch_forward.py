@@ -1,7 +1,6 @@
 """One stream of a tunnel in catch mode: forwarded if the app takes it, and caught if not."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hookloop.clock import Clock
 from hookloop.exchange import Exchange, Headers, ResponseHead
@@ -195,8 +194,8 @@ class CatchForward:
             return
         self._is_over = True
         now = self._clock.monotonic()
-        exchange = replace(
-            self._exchange or self._queued_exchange(now),
+        told = self._exchange or self._queued_exchange(now)
+        exchange = told._replace(
             response=response,
             responded=now if response is not None else None,
             ended=now,
