@@ -1,6 +1,5 @@
 """A request that waits, whole, for a guard's word: its body is kept here, up to limits."""
 
-from dataclasses import replace
 from typing import Protocol
 
 from hookloop.exchange import Headers, Objection
@@ -104,7 +103,7 @@ class Holding:
         self._pieces.clear()
         self._is_over = True
         # Trailers come after the body, so with them its end is still to be said.
-        self.request = replace(self.request, body=body, is_ended=not self.trailers, digest=digest)
+        self.request = self.request._replace(body=body, is_ended=not self.trailers, digest=digest)
         self._holder.held_whole(self)
 
     def _over(self) -> None:
