@@ -4,8 +4,9 @@ The local side: holds a session with a relay and forwards its streams to the ups
 Pure, and read first: `backoff` (when to try again), `request_head` (what the
 upstream is sent), `response_reader` (what it answers). Shells: `dial` (opens a
 session), `upstream` (connections to the local service), `tunnel` (one of the agent's
-tunnels), `catch_forward` (a stream that is caught where the upstream is down), `client`
-(all together), `running` (for the length of a with-block).
+tunnels), `raw_forward` (a connection of a tcp or tls tunnel), `catch_forward` (a stream
+that is caught where the upstream is down), `client` (all together), `running` (for the length
+of a with-block).
 """
 
 from .client import Agent

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import count
 from random import SystemRandom
-from typing import Any, Protocol
+from typing import Any
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteError
@@ -37,13 +38,14 @@ from .holding import Holding
 from .lane_dial import LANES_MAX, dial_lane
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
+from .raw_forward import RawConnection, RawUpstream
 from .route import local_address
 from .statistics import AgentStatistics
 from .trust import UntrustedError
 from .tunnel import Tunnel
 from .upstream_dial import why_not_connected
 
-__all__ = ["Agent", "AgentStatistics", "RawForward"]
+__all__ = ["Agent", "AgentStatistics", "say_nothing"]
 
 logger = logging.getLogger("hookloop.agent")
 
@@ -54,25 +56,8 @@ STREAMS_MAX = 1024  # exchanges at once; a development server serves a few
 CLOSE_SECONDS = 0.4  # how long a leaving agent lets its exchanges end: Ctrl+C is over in a second
 
 
-class RawForward(Protocol):
-    """
-    What serves a raw stream: bytes of a caller to an upstream and back. None may raise.
-
-    It sends by `Agent.send_data`, ends its half by `Agent.end_stream`, and says
-    `Agent.raw_ended` once it is over: both halves ended, or either side reset it.
-    """
-
-    def raw_data(self, data: bytes, *, is_ended: bool) -> None:
-        """
-        Bytes of the caller, none where only the end comes: *is_ended* is the half-close.
-
-        The duty: `Agent.consumed` once the bytes are passed on or dropped.
-        """
-        ...
-
-    def stream_reset(self, message: str) -> None: ...
-
-    def may_send_again(self) -> None: ...
+def say_nothing(_connection: RawConnection) -> None:
+    """Nobody wants to know."""
 
 
 class Agent:
@@ -90,12 +75,15 @@ class Agent:
         sink: CaptureSink = discard,
         observer: AgentObserver | None = None,
         catch_observer: CatchObserver = nobody,
+        connection_ended: Callable[[RawConnection], None] = say_nothing,
         route: Route = local_address,
     ) -> None:
+        """*connection_ended* is told of each connection of a tcp or tls tunnel, at its end."""
         self.config = config
         self._clock = clock or SystemClock()
         self._sink = sink
         self._observer = observer or QuietObserver()
+        self._connection_ended = connection_ended
         random = SystemRandom()
         self._id = new_id("agt_", random)
         self._backoff = Backoff(random)
@@ -110,7 +98,7 @@ class Agent:
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
         self._gate = Gate(self, self._clock)
-        self._raw_forwards: dict[int, RawForward] = {}
+        self._raw_forwards: dict[int, RawUpstream] = {}
         self._session: Session | None = None
         self._carrier: Carrier | None = None
         self._connects: dict[int, asyncio.Task[None]] = {}
@@ -375,7 +363,7 @@ class Agent:
         """The relay deals out the lanes."""
 
     def session_lost(self, reason: str) -> None:
-        served: list[Forward | CatchForward | Holding | RawForward] = [*self._forwards.values()]
+        served: list[Forward | CatchForward | Holding | RawUpstream] = [*self._forwards.values()]
         served += self._gate.holdings()
         served += self._raw_forwards.values()
         for forward in served:
@@ -495,7 +483,7 @@ class Agent:
         else:
             self.consumed(event.stream, len(event.data))
 
-    def _served(self, stream: int) -> Forward | CatchForward | Holding | RawForward | None:
+    def _served(self, stream: int) -> Forward | CatchForward | Holding | RawUpstream | None:
         return (
             self._forwards.get(stream)
             or self._gate.holding(stream)
@@ -515,9 +503,30 @@ class Agent:
             opened.transport.resume_reading()
 
     def _raw_stream(self, opened: events.RawStreamReceived) -> None:
-        """Serve a caller's connection: put a `RawForward` into `_raw_forwards`, or reset it."""
-        message = f"this agent serves no raw tunnel {opened.connect.tunnel!r}"
-        self.reset_stream(opened.stream, ResetCode.UPSTREAM_REFUSED, message)
+        stream, connect = opened.stream, opened.connect
+        tunnel = self._by_name.get(connect.tunnel)
+        if tunnel is None or tunnel.config.protocol == "http" or self._tasks is None:
+            message = f"this agent serves no raw tunnel {connect.tunnel!r}"
+            self.reset_stream(stream, ResetCode.UPSTREAM_REFUSED, message)
+            return
+        raw = RawUpstream(
+            stream,
+            connect,
+            tunnel.config,
+            self,
+            partial(self._raw_connection_ended, tunnel),
+            public_url=tunnel.url,
+            clock=self._clock,
+        )
+        self._raw_forwards[stream] = raw
+        tunnel.exchanges_open += 1
+        self.run_for(stream, raw.connect())
+
+    def _raw_connection_ended(self, tunnel: Tunnel, connection: RawConnection) -> None:
+        tunnel.exchanges_open -= 1
+        tunnel.exchanges += 1
+        self._exchanges += 1
+        self._connection_ended(connection)
 
     async def _connect(self, forward: Forward | CatchForward, tunnel: Tunnel) -> None:
         try:

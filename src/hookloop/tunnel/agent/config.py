@@ -9,11 +9,13 @@ from hookloop.tunnel.wire.handshake import Carriage
 
 from .address import Upstream, parse_upstream
 from .policy import Policy
+from .proxy_header import VERSIONS
 from .trust import Trust
 
 __all__ = ["PROTOCOLS", "AgentConfig", "TunnelConfig", "Upstream", "parse_upstream"]
 
 PROTOCOLS = ("http", "tcp", "tls")
+PORT_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,12 @@ class TunnelConfig:
     """How long the upstream may take to accept a connection; as ngrok."""
     response_seconds: float = 300.0
     """How long the upstream may take to begin its answer: time for a breakpoint."""
+    remote_port: int = 0
+    """The public port asked of the relay for a tcp tunnel, or 0 for any."""
+    proxy_protocol: str | None = None
+    """``v1`` or ``v2``: begin each connection of a tcp or tls tunnel with the caller's address."""
+    idle_seconds: float = 0.0
+    """The longest silence of such a connection, both ways; 0: any."""
     policy: Policy = field(default_factory=Policy)
     """What passes, and what changes on the way; of http tunnels alone."""
     catch: CatchConfig | None = None
@@ -47,6 +55,12 @@ class TunnelConfig:
         if self.catch is not None and self.protocol != "http":
             raise ConfigError(
                 f"the tunnel {self.label!r} is {self.protocol}: only http requests can be caught"
+            )
+        if not 0 <= self.remote_port <= PORT_MAX:
+            raise ConfigError(f"{self.remote_port} is no public port: use 1 to {PORT_MAX}")
+        if self.proxy_protocol is not None and self.proxy_protocol not in VERSIONS:
+            raise ConfigError(
+                f"{self.proxy_protocol!r} is no version of the PROXY protocol: use v1 or v2"
             )
 
 

@@ -1,16 +1,17 @@
 """An agent for the length of a with-block."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hookloop.clock import Clock
 from hookloop.exchange import CaptureSink, discard
 from hookloop.tunnel.catch.observer import CatchObserver, nobody
 
-from .client import Agent
+from .client import Agent, say_nothing
 from .config import AgentConfig
 from .observer import AgentObserver
+from .raw_forward import RawConnection
 
 __all__ = ["running_agent"]
 
@@ -23,6 +24,7 @@ async def running_agent(
     sink: CaptureSink = discard,
     observer: AgentObserver | None = None,
     catch_observer: CatchObserver = nobody,
+    connection_ended: Callable[[RawConnection], None] = say_nothing,
 ) -> AsyncIterator[Agent]:
     """
     Run an agent for the length of a with-block, entered once each tunnel is up or refused.
@@ -31,7 +33,14 @@ async def running_agent(
     the block, after a reconnect. While the relay cannot be reached the agent keeps
     trying, so put a timeout around it where that is too patient.
     """
-    agent = Agent(config, clock=clock, sink=sink, observer=observer, catch_observer=catch_observer)
+    agent = Agent(
+        config,
+        clock=clock,
+        sink=sink,
+        observer=observer,
+        catch_observer=catch_observer,
+        connection_ended=connection_ended,
+    )
     running = asyncio.ensure_future(agent.run())
     waiting = asyncio.ensure_future(agent.wait_settled())
     try:

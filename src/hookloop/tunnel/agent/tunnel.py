@@ -70,7 +70,8 @@ class Tunnel:
         After a restart of the relay that is the name we had, though the relay had made it
         up: URLs are pasted places.
         """
-        return Bind(ref=self.ref, name=self.name, protocol=self.config.protocol)
+        config = self.config
+        return Bind(self.ref, self.name, config.protocol, config.remote_port)
 
     def bound(self, bound: Bound) -> None:
         self.name, self.url = bound.name, bound.url

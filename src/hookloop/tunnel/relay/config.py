@@ -8,6 +8,7 @@ from pathlib import Path
 from hookloop.errors import ConfigError
 
 from .limits import RelayLimits
+from .raw_settings import RawSettings
 from .tls_settings import TlsSettings
 
 __all__ = ["LOG_FORMATS", "LOG_LEVELS", "PORT_MAX", "RelayConfig", "parse_network"]
@@ -75,6 +76,8 @@ class RelayConfig:
     """What callers and agents may take."""
     tls: TlsSettings | None = None
     """With it the port speaks TLS and nothing else; without, plain HTTP, as behind a proxy."""
+    raw: RawSettings = field(default_factory=RawSettings)
+    """TCP tunnels, and TLS that is passed through."""
 
     def __post_init__(self) -> None:
         self._check_domains()

@@ -62,13 +62,13 @@ class LocalLandlord:
         self,
         config: RelayConfig,
         tokens: Callable[[], Tokens],
-        tunnel_url: Callable[[str], str],
+        tunnel_url: Callable[[str, str], str],
         *,
         counts: Counts,
         clock: Clock,
         random: RandomSource,
     ) -> None:
-        """*tokens* returns those of the moment; *tunnel_url* makes a URL of a host."""
+        """*tokens* returns those of the moment; *tunnel_url* makes one of host and protocol."""
         self.namespace = Namespace(*config.domains, reserved=config.reserved_names)
         self._limits = config.limits
         self._tokens = tokens
@@ -102,7 +102,7 @@ class LocalLandlord:
             self._counts.names_refused[answer.code] += 1
             link.refuse(bind, answer.code, answer.message)
             return
-        link.grant(bind, answer.place.name, self._tunnel_url(answer.place.host))
+        link.grant(bind, answer.place.name, self._tunnel_url(answer.place.host, bind.protocol))
         if answer.replaced is not None:
             answer.replaced.go_away("replaced", "the same agent came back on a new session")
 
@@ -116,8 +116,8 @@ class LocalLandlord:
     # --- inside -------------------------------------------------------------------------------
 
     def _bind(self, link: "Link", bind: Bind) -> "Granted[Link] | NotGranted":
-        if bind.protocol != "http":
-            return NotGranted("bad_protocol", "this relay carries http tunnels")
+        if bind.protocol not in {"http", "tls"}:
+            return NotGranted("bad_protocol", "this relay carries http, tls and tcp tunnels")
         tokens, token = self._tokens(), link.token
         return self._registry.bind(
             bind.name,
@@ -127,6 +127,7 @@ class LocalLandlord:
             random=self._random,
             may_have=lambda place: tokens.may_have(token, place),
             tunnels_max=tunnels_max(token, self._limits.tunnels_per_token_max),
+            protocol=bind.protocol,
         )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from hookloop.ids import RandomSource
@@ -48,6 +48,8 @@ class Found(Generic[LinkT]):
     name: str
     link: LinkT | None
     """None: its agent was lost and is expected back."""
+    protocol: str = "http"
+    """``http``, or ``tls`` where its bytes are passed through."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Registry(Generic[LinkT]):
         random: RandomSource,
         may_have: "Callable[[Place], NotGranted | None]" = lambda _: None,
         tunnels_max: int | None = None,
+        protocol: str = "http",
     ) -> Granted[LinkT] | NotGranted:
         """
         Lead *name*, or a random one, to *link*.
@@ -123,7 +126,7 @@ class Registry(Generic[LinkT]):
         current = self._tunnels.get(place.host)
         replaced = current.found.link if current else None
         self._forget(place.host)
-        self._keep(place, owner, link)
+        self._keep(place, owner, Found(place.name, link, protocol), link)
         return Granted(place, None if replaced is link else replaced)
 
     def unbind(self, name: str, link: LinkT) -> Place | None:
@@ -147,7 +150,7 @@ class Registry(Generic[LinkT]):
             if is_held and self._hold_seconds:
                 until = now + self._hold_seconds
                 self._tunnels[host] = _Tunnel(
-                    tunnel.place, tunnel.owner, Found(tunnel.found.name, None), until
+                    tunnel.place, tunnel.owner, replace(tunnel.found, link=None), until
                 )
                 self._held[host] = until
                 self._index(tunnel.place, tunnel.owner)
@@ -237,8 +240,8 @@ class Registry(Generic[LinkT]):
             )
         return None
 
-    def _keep(self, place: Place, owner: Owner, link: LinkT) -> None:
-        self._tunnels[place.host] = _Tunnel(place, owner, Found(place.name, link))
+    def _keep(self, place: Place, owner: Owner, found: Found[LinkT], link: LinkT) -> None:
+        self._tunnels[place.host] = _Tunnel(place, owner, found)
         self._of_link.setdefault(link, set()).add(place.host)
         self._of_agent.setdefault(owner, set()).add(place.host)
         self._index(place, owner)

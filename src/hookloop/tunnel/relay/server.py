@@ -33,6 +33,7 @@ from .lane_tickets import LaneTickets
 from .link import Link
 from .listening import cannot_listen
 from .quotas import AddressQuota, RateQuota
+from .raw_front import RawFront
 from .refusal import Refusal
 from .tokens import Tokens
 
@@ -100,6 +101,9 @@ class Relay:
         )
         self._entered: dict[Downstream, str] = {}
         """What to leave in `_addresses` when a connection ends."""
+        self._raw = RawFront(
+            config, self._landlord, clock=self.clock, random=self._random, is_shared=is_shared
+        )
         self._links: set[Link] = set()
         self._tickets: LaneTickets[Link] = LaneTickets(self.clock, self._random)
         self._downstreams: set[Downstream] = set()
@@ -114,6 +118,7 @@ class Relay:
         await self._start_admin()
         host, port = self.config.host, self.config.port
         try:
+            await self._raw.start()
             self._server = await self._listen(host, port)
         except OSError as error:
             await self._stop_admin()
@@ -152,6 +157,7 @@ class Relay:
             await self._drain(self._server)
         finally:
             self._server.close()
+            self._raw.close()
             self._gate.close()
             self._cut_all()
         await self._all_gone.wait()  # told within a loop turn or two
@@ -161,6 +167,7 @@ class Relay:
 
     async def _drain(self, server: "asyncio.Server | TlsService") -> None:
         server.close()
+        self._raw.close()
         for link in list(self._links):
             link.go_away("shutdown", "the relay is shutting down")
         for downstream in list(self._downstreams):
@@ -221,8 +228,10 @@ class Relay:
         """Return the public URL of a name below the main domain."""
         return self.host_url(f"{name}.{self.config.domain}")
 
-    def host_url(self, host: str) -> str:
+    def host_url(self, host: str, protocol: str = "http") -> str:
         """Return the public URL of a tunnel's host."""
+        if protocol == "tls":
+            return f"tls://{host}:{self.port}"
         if self.config.public_url is None:
             return f"{self._own_scheme}://{host}{self._shown_port()}"
         scheme, _, authority = self.config.public_url.partition("://")
@@ -235,7 +244,7 @@ class Relay:
     def statistics(self) -> RelayStatistics:
         return RelayStatistics(
             sessions=len(self._links),
-            tunnels=len(self._landlord),
+            tunnels=len(self._landlord) + len(self._raw),
             downstreams=len(self._downstreams),
             streams_open=sum(link.streams_open for link in self._links),
         )
@@ -282,6 +291,9 @@ class Relay:
             return Refusal(404, "no_challenge", message)
         host = admitted.host
         found = self._landlord.find(host)
+        if found is not None and found.protocol != "http":
+            message = f"the tunnel {found.name!r} ends TLS itself: connect to it by its own name"
+            return Refusal(421, "misdirected", message)
         if found is not None and found.link is not None and not found.link.is_going_away:
             wait = self._rates.take(found.name, self.clock.monotonic())
             if wait:
@@ -328,7 +340,7 @@ class Relay:
         link = Link(
             self._hello(),
             token,
-            self._landlord,
+            self._raw,
             self._link_lost,
             remote=f"{host}:{port}",
             clock=self.clock,
@@ -361,8 +373,8 @@ class Relay:
     def new_downstream(self) -> Downstream:
         return self._new_downstream()
 
-    def new_raw_caller(self, server_name: str) -> asyncio.Protocol | None:  # noqa: ARG002  # none yet
-        return None
+    def new_raw_caller(self, server_name: str) -> asyncio.Protocol | None:
+        return self._raw.new_tls_caller(server_name)
 
     def is_own_host(self, host: str) -> bool:
         landlord = self._landlord
