@@ -29,7 +29,7 @@ def code_of(message) -> str:
 @on_a_loop
 async def test_a_body_that_comes_too_slowly_is_408():
     """One that never pauses long enough to be idle: a byte now and then would do for hours."""
-    limits = {"body_rate_min": 1000, "rate_grace_seconds": 0.1}
+    limits = {"body_rate_min": 10_000, "rate_grace_seconds": 0.1}
     async with loop_of(lambda served: served.body(), relay=limits) as loop:
         caller = await loop.call()
         await caller.send(post(bytes(10_000))[:-9_000])

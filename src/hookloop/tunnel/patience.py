@@ -54,11 +54,14 @@ class Patience:
             self._look_at(deadline)
 
     def _look_at(self, time: float) -> None:
+        now = self._clock.monotonic()
+        time = max(time, now + LOOK_SECONDS_MIN)
+        if time >= self._next_look:
+            return  # one that has passed, set again and again, must not push its look away
         if self._timer is not None:
             self._timer.cancel()
-        wait = max(time - self._clock.monotonic(), LOOK_SECONDS_MIN)
-        self._next_look = self._clock.monotonic() + wait
-        self._timer = self._loop.call_later(wait, self._look)
+        self._next_look = time
+        self._timer = self._loop.call_later(time - now, self._look)
 
     def _look(self) -> None:
         self._timer = None

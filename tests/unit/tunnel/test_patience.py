@@ -106,3 +106,15 @@ async def test_a_wait_that_was_stopped_never_runs_out(watched):
 
     assert not await watched.look()
     assert watched.patience._timer is None
+
+
+@with_patience
+async def test_a_deadline_that_has_passed_is_not_pushed_away_by_another(watched):
+    """As by each byte of a body that is late already."""
+    watched.patience.wait(-1.0)
+    timer = watched.patience._timer
+    watched.now = 0.01
+    watched.patience.wait(-1.0)
+
+    assert watched.patience._timer is timer
+    assert await watched.look()
