@@ -3,18 +3,28 @@
 import asyncio
 import json
 import logging
+import socket
+from contextlib import AsyncExitStack
 
+import pytest
+from made_certificates import Authority
 from tunnel_loop import (
+    DOMAIN,
+    Caller,
     get,
     loop_of,
     on_a_loop,
+    open_caller,
     post,
+    relay_config,
     soon,
     until,
 )
 
 from hookloop.tunnel.log_values import Values
+from hookloop.tunnel.relay import running_relay
 from hookloop.tunnel.relay.config import parse_network
+from hookloop.tunnel.relay.tls_settings import TlsSettings
 
 LOOPBACK = (parse_network("127.0.0.0/8"),)
 
@@ -219,6 +229,81 @@ async def test_behind_a_trusted_proxy_the_caller_is_whom_it_names():
     assert seen[0].values(b"x-forwarded-proto") == [b"https"]
     assert {capture.remote for capture in loop.at_relay.captures} == {"203.0.113.9:0"}
     assert {capture.remote for capture in loop.at_agent.captures} == {"203.0.113.9:0"}
+
+
+PROXY_PROTOCOL = {"proxy_protocol": True, "trusted_proxies": LOOPBACK}
+LINE = b"PROXY TCP4 203.0.113.9 10.0.0.1 5555 80\r\n"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@on_a_loop
+async def test_a_balancer_says_whose_connection_it_passes_on(tls, tmp_path):
+    """By the PROXY protocol, in pieces, before HTTP and before TLS; for the agent's session too."""
+    settings = dict(PROXY_PROTOCOL)
+    if tls:
+        authority = Authority(tmp_path)
+        settings["tls"] = TlsSettings(files=(authority.issue("relay", f"*.{DOMAIN}"),))
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(running_relay(relay_config(**settings)))
+        sock = socket.create_connection(("127.0.0.1", relay.port))
+        sock.sendall(LINE[:20])
+        await until(lambda: relay._arrivals._seen)
+        sock.sendall(LINE[20:])
+        sock.setblocking(False)
+        context = authority.client_context() if tls else None
+        reader, writer = await soon(
+            asyncio.open_connection(
+                sock=sock, ssl=context, server_hostname=f"x.{DOMAIN}" if tls else None
+            )
+        )
+        stack.push_async_callback(Caller(reader, writer).close)
+        (downstream,) = await soon(only(lambda: relay._downstreams))
+        response = await Caller(reader, writer).ask(get())
+
+        assert response.status == 404
+        assert downstream._remote == "203.0.113.9:5555"
+        await stack.aclose()
+    assert relay._arrivals._sources == {}
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", LINE[:-1] + b"x", b"PROXY TCP4 ", b""])
+@on_a_loop
+async def test_a_connection_without_a_proxy_header_is_cut(data):
+    """Also one that ends in the middle of it."""
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(running_relay(relay_config(**PROXY_PROTOCOL)))
+        caller = await open_caller(stack, relay.port)
+        await caller.send(data)
+        caller.writer.write_eof()
+        try:
+            rest = await caller.rest()
+        except ConnectionResetError:
+            rest = b""
+        assert relay.counts.connections == 0
+
+    assert rest == b""
+
+
+@on_a_loop
+async def test_a_proxy_header_of_a_stranger_is_not_read():
+    """Anybody could write one."""
+    settings = {**PROXY_PROTOCOL, "trusted_proxies": (parse_network("10.0.0.0/8"),)}
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(running_relay(relay_config(**settings)))
+        caller = await open_caller(stack, relay.port)
+        try:
+            await caller.send(LINE)
+            rest = await caller.rest()
+        except ConnectionError:
+            rest = b""
+
+    assert rest == b""
+
+
+async def only(found):
+    """Wait until there is one, and return it."""
+    await until(lambda: len(found()) == 1)
+    return list(found())
 
 
 # --- what is told -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .config import RelayConfig
 from .counts import Counts
 from .downstream import Downstream
 from .forwarded import Proxies
-from .front import Page, Route
+from .front import Page, Route, peer_name
 from .http_head import Admitted
 from .listening import cannot_listen
 from .refusal import Refusal
@@ -79,8 +79,7 @@ class Admin:
     # --- Front --------------------------------------------------------------------------------
 
     def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
-        peer = transport.get_extra_info("peername") or ("unknown", 0)
-        return str(peer[0]), int(peer[1])
+        return peer_name(transport)
 
     def enter(self, downstream: Downstream, host: str) -> Refusal | None:  # noqa: ARG002
         return None  # the oldest makes room instead

@@ -21,7 +21,7 @@ from hookloop.tunnel.turn_writer import TurnWriter
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
 from .forwarded import forwarded
-from .front import Front, Page
+from .front import Front, Page, peer_name
 from .http_head import Admitted, admit, passable_trailers
 from .refusal import Refusal, refusal_for_reset, render_refusal
 from .request_reader import (
@@ -50,6 +50,8 @@ class Downstream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._limits = front.config.limits
+        self.peer = ("unknown", 0)
+        """The address at the other end, which may be a proxy's."""
         self._remote = self._remote_host = ""
         self._reader = RequestReader(self._limits)
         self._ahead: deque[ReaderEvent] = deque()
@@ -95,6 +97,7 @@ class Downstream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._writer.transport = self._transport
         self._transport.set_write_buffer_limits(high=self._limits.answer_buffer_bytes)
+        self.peer = peer_name(transport)
         host, port = self._front.peer_of(transport)
         self._remote_host, self._remote = host, f"{host}:{port}"
         refusal = self._front.enter(self, host)

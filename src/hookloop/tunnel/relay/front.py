@@ -17,7 +17,7 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from .downstream import Downstream
 
-__all__ = ["Front", "Page", "Route"]
+__all__ = ["Front", "Page", "Route", "peer_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,9 @@ class Front(Protocol):
         ...
 
     def downstream_lost(self, downstream: "Downstream") -> None: ...
+
+
+def peer_name(transport: asyncio.BaseTransport) -> tuple[str, int]:
+    """Return the address at the other end of a connection."""
+    peer = transport.get_extra_info("peername") or ("unknown", 0)
+    return str(peer[0]), int(peer[1])

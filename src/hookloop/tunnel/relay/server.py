@@ -25,13 +25,14 @@ from .config import RelayConfig
 from .counts import Counts
 from .downstream import Downstream
 from .forwarded import Proxies
-from .front import Page, Route
+from .front import Page, Route, peer_name
 from .gate import Gate
 from .http_head import Admitted
 from .landlord import Lettings, LocalLandlord
 from .lane_tickets import LaneTickets
 from .link import Link
-from .listening import cannot_listen
+from .listening import cannot_listen, listen
+from .proxied import ProxiedArrivals, ProxiedListener
 from .quotas import AddressQuota, RateQuota
 from .raw_front import RawFront
 from .refusal import Refusal
@@ -107,7 +108,8 @@ class Relay:
         self._links: set[Link] = set()
         self._tickets: LaneTickets[Link] = LaneTickets(self.clock, self._random)
         self._downstreams: set[Downstream] = set()
-        self._server: asyncio.Server | TlsService | None = None
+        self._server: asyncio.Server | TlsService | ProxiedListener | None = None
+        self._arrivals: ProxiedArrivals | None = None
         self.tls = self._new_tls()
         self._all_gone = asyncio.Event()
         self._is_draining = False
@@ -158,6 +160,8 @@ class Relay:
         finally:
             self._server.close()
             self._raw.close()
+            if self._arrivals is not None:
+                self._arrivals.close()
             self._gate.close()
             self._cut_all()
         await self._all_gone.wait()  # told within a loop turn or two
@@ -165,7 +169,7 @@ class Relay:
         self._server = None
         await self._stop_admin()
 
-    async def _drain(self, server: "asyncio.Server | TlsService") -> None:
+    async def _drain(self, server: "asyncio.Server | TlsService | ProxiedListener") -> None:
         server.close()
         self._raw.close()
         for link in list(self._links):
@@ -266,8 +270,8 @@ class Relay:
     # --- Front ------------------------------------------------------------------------------
 
     def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
-        peer = transport.get_extra_info("peername") or ("unknown", 0)
-        return str(peer[0]), int(peer[1])
+        peer = peer_name(transport)
+        return peer if self._arrivals is None else self._arrivals.source_of(peer)
 
     def enter(self, downstream: Downstream, host: str) -> Refusal | None:
         limits = self.config.limits
@@ -364,6 +368,8 @@ class Relay:
 
     def downstream_lost(self, downstream: Downstream) -> None:
         self._downstreams.discard(downstream)
+        if self._arrivals is not None:
+            self._arrivals.forget(downstream.peer)
         if key := self._entered.pop(downstream, None):
             self._addresses.leave(key)
         self._check_all_gone()
@@ -390,10 +396,21 @@ class Relay:
 
         return TlsService(self.config.tls, self, clock=self.clock)
 
-    async def _listen(self, host: str, port: int) -> "asyncio.Server | TlsService":
+    async def _listen(
+        self, host: str, port: int
+    ) -> "asyncio.Server | TlsService | ProxiedListener":
+        arrivals = None
+        if self.config.proxy_protocol:
+            seconds = self.config.limits.head_seconds
+            arrivals = self._arrivals = ProxiedArrivals(self.proxies, seconds)
         if self.tls is not None:
-            await self.tls.start(host, port, backlog=BACKLOG, reuse_port=self._is_shared)
+            before = arrivals.before if arrivals is not None else None
+            shared = self._is_shared
+            await self.tls.start(host, port, backlog=BACKLOG, reuse_port=shared, before=before)
             return self.tls
+        if arrivals is not None:
+            sockets = await listen(host, port, backlog=BACKLOG, reuse_port=self._is_shared)
+            return ProxiedListener(sockets, arrivals, self._new_downstream)
         loop = asyncio.get_running_loop()
         return await loop.create_server(
             self._new_downstream, host, port, backlog=BACKLOG, reuse_port=self._is_shared or None

@@ -22,7 +22,7 @@ from hookloop.tunnel.log_values import Values
 from .client_hello import CLIENT_HELLO_BYTES_MAX, ClientHello, NotTls, read_client_hello
 from .listening import Acceptor
 
-__all__ = ["TlsFront", "TlsListener", "TlsStatistics"]
+__all__ = ["Before", "TlsFront", "TlsListener", "TlsStatistics"]
 
 logger = logging.getLogger("hookloop.relay")
 
@@ -40,6 +40,10 @@ _SPEAK_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: %d\r\nHookloop-Error: tls_required\r\nConnection: close\r\n\r\n%b"
 ) % (len(_TEXT), _TEXT)
+
+
+Before = Callable[[Callable[[socket.socket], None]], Callable[[socket.socket], None]]
+"""Something that has each new connection first, and hands it on."""
 
 
 class TlsFront(Protocol):
@@ -78,6 +82,7 @@ class TlsListener:
         *,
         handshake_seconds: float,
         handshakes_max: int,
+        before: Before | None = None,
     ) -> None:
         self.front = front
         self.handshake_seconds = handshake_seconds
@@ -86,7 +91,7 @@ class TlsListener:
         self._arrivals: dict[_Arrival, None] = {}
         self._done = 0
         self._failed = 0
-        self._acceptor = Acceptor(listeners, self._accepted)
+        self._acceptor = Acceptor(listeners, before(self._accepted) if before else self._accepted)
 
     @property
     def port(self) -> int:

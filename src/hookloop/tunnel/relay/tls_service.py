@@ -16,7 +16,7 @@ from .acme_keeper import AcmeKeeper
 from .certificates import Certificates
 from .listening import Acceptor, listen
 from .plain_front import PlainFront
-from .tls_listener import TlsListener, TlsStatistics
+from .tls_listener import Before, TlsListener, TlsStatistics
 from .tls_settings import TlsSettings
 
 __all__ = ["TlsOwner", "TlsService"]
@@ -67,9 +67,19 @@ class TlsService:
         self._tasks: list[asyncio.Task[None]] = []
         self._look = asyncio.Event()
 
-    async def start(self, host: str, port: int, *, backlog: int, reuse_port: bool = False) -> None:
+    async def start(
+        self,
+        host: str,
+        port: int,
+        *,
+        backlog: int,
+        reuse_port: bool = False,
+        before: Before | None = None,
+    ) -> None:
         """
         Serve TLS on *port*, and on the plain port redirections and challenges.
+
+        *before* has each connection of *port* first, as one that begins with a PROXY header.
 
         Raises `OSError` when *port* cannot be had, `ConfigError` when the plain one cannot.
         """
@@ -86,6 +96,7 @@ class TlsService:
             self,
             handshake_seconds=self._settings.handshake_seconds,
             handshakes_max=self._settings.handshakes_max,
+            before=before,
         )
         if plain:
             self._plain = Acceptor(plain, self._plain_accepted)
