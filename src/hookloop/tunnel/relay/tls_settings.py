@@ -17,7 +17,9 @@ class CertificateFiles:
     """A certificate with its chain, and its key, both PEM."""
 
     certificate: Path
+    """With its chain, so that callers who know only the root can check it."""
     key: Path
+    """Its private key, which may stand in the same file."""
 
     def __str__(self) -> str:
         return str(self.certificate)

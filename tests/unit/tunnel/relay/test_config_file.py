@@ -51,6 +51,30 @@ def test_every_limit_can_be_set(tmp_path, name):
     assert settings["limits"] == RelayLimits()
 
 
+def test_tables_within_tables_are_read(tmp_path):
+    """TLS has lists of files, and ACME its own table."""
+    path = written(
+        tmp_path,
+        """
+        [tls]
+        http_port = 80
+        [[tls.files]]
+        certificate = "a.pem"
+        key = "a.key"
+        [tls.acme]
+        names = [["tun.example"]]
+        folder = "acme"
+        email = "ops@tun.example"
+        is_tos_agreed = true
+        """,
+    )
+    tls = read_config_file(path)["tls"]
+
+    assert tls.files[0].certificate == tmp_path / "a.pem"
+    assert tls.acme.names == (("tun.example",),)
+    assert tls.acme.folder == tmp_path / "acme"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -70,6 +94,8 @@ def test_every_limit_can_be_set(tmp_path, name):
         ("trusted_proxies = ['x']", r"trusted_proxies\[0\]: 'x' is not a network"),
         ("trusted_proxies = [1]", r"trusted_proxies\[0\] is 1: give a text"),
         ("limits = 1", r"limits is 1: give a table, \[limits\]"),
+        ("[[tls.files]]\nkey = 'a'", r"tls.files\[0\] is not complete: it has no certificate"),
+        ("[[tls.files]]\nkye = 'a'", r"no setting tls.files\[0\].kye: did you mean"),
         ("[limits]\nsessions_max = 0", "the limit sessions_max is 0"),
     ],
 )
