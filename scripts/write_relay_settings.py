@@ -90,7 +90,7 @@ def _sections(kind: type, prefix: str, title: str) -> Iterator[str]:
     yield from rows
     for inner, path, is_list, text in tables:
         table = f"`[[{path}]]`" if is_list else f"`[{path}]`"
-        yield from _sections(inner, f"{path}.", f"{table}: {text[0].lower()}{text[1:].rstrip('.')}")
+        yield from _sections(inner, f"{path}.", f"{table}: {text.rstrip('.')}")
 
 
 def _texts(kind: type) -> dict[str, str]:
