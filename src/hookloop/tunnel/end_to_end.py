@@ -2,7 +2,7 @@
 
 from hookloop.exchange import Headers
 
-__all__ = ["end_to_end", "lower_names"]
+__all__ = ["end_to_end", "lower_names", "upgrade_asked", "upgrade_granted"]
 
 # RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection, which old peers send.
 _HOP_BY_HOP = frozenset(
@@ -10,6 +10,33 @@ _HOP_BY_HOP = frozenset(
 )
 # What a Connection field may not take away: the message would mean something else without it.
 _NEVER_DROPPED = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
+
+
+# RFC 9113 section 3.1 took h2c away; what came after it could hold requests that nobody checked.
+_NEVER_PASSED = frozenset({b"h2c", b"h2", b"http"})
+
+
+def upgrade_asked(headers: Headers) -> bytes:
+    """Return the protocols that a request asks to change to, and that are passed on; or nothing."""
+    offers = [offer for offer in _protocols(headers) if _name(offer) not in _NEVER_PASSED]
+    return b", ".join(offers)
+
+
+def upgrade_granted(headers: Headers, asked: bytes) -> bytes:
+    """Return the protocols that a 101 changes to; nothing if that was not *asked*."""
+    chosen = _protocols(headers)
+    offers = {offer.strip().lower() for offer in asked.split(b",")}
+    is_asked = bool(chosen) and all(protocol.lower() in offers for protocol in chosen)
+    return b", ".join(chosen) if is_asked else b""
+
+
+def _protocols(headers: Headers) -> list[bytes]:
+    values = b",".join(value for name, value in headers if name.lower() == b"upgrade")
+    return [each.strip() for each in values.split(b",") if each.strip()]
+
+
+def _name(protocol: bytes) -> bytes:
+    return protocol.partition(b"/")[0].lower()
 
 
 def lower_names(headers: Headers) -> list[bytes]:

@@ -6,12 +6,21 @@ from hookloop.clock import Clock
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Exchange, Headers, ResponseHead
 from hookloop.tunnel.body_tally import BodyTally
+from hookloop.tunnel.raw_pipe import RawPipe
 from hookloop.tunnel.wire.events import RequestReceived
 from hookloop.tunnel.wire.messages import ResetCode
 
 from .pipeline import Pipeline
 from .request_head import RequestWriter
-from .response_reader import BodyRead, BrokenRead, EndRead, FinalRead, InterimRead, ReaderEvent
+from .response_reader import (
+    BodyRead,
+    BrokenRead,
+    EndRead,
+    FinalRead,
+    InterimRead,
+    ReaderEvent,
+    SwitchedRead,
+)
 from .upstream import UpstreamConnection
 
 __all__ = ["Forward", "ForwardSession"]
@@ -63,13 +72,17 @@ class Forward:
         self._upstream = upstream
         self._pipeline = pipeline
         self._writer = RequestWriter(
-            pipeline.request(request.head), has_body=bool(request.body) or not request.is_ended
+            pipeline.request(request.head),
+            has_body=not request.is_upgrade and (bool(request.body) or not request.is_ended),
+            is_upgrade=request.is_upgrade,
         )
         self._connection: UpstreamConnection | None = None
         self._response_seconds = 0.0
         self._waiting: list[bytes] = [self._writer.head()]
         self._unconsumed = 0
-        self._is_request_ended = False
+        self._is_request_ended = request.is_upgrade
+        self._pipe: RawPipe | None = None
+        """Carries both ways once the upstream has left HTTP."""
         self._is_over = False
         self._started = clock.monotonic()
         self._responded: float | None = None
@@ -94,7 +107,8 @@ class Forward:
             return
         self._connection = connection
         self._response_seconds = response_seconds
-        connection.begin(self, self._request.head)
+        asked = self._request.head.get(b"upgrade") if self._request.is_upgrade else None
+        connection.begin(self, self._request.head, asked=asked or b"")
         connection.expect(response_seconds)
         waiting, self._waiting = self._waiting, []
         connection.write_now(waiting)
@@ -107,6 +121,9 @@ class Forward:
     # --- from the session -------------------------------------------------------------------
 
     def request_data(self, data: bytes, *, is_ended: bool, digest: bytes) -> None:
+        if self._pipe is not None:
+            self._pipe.raw_data(data, is_ended=is_ended)
+            return
         if self._is_over:
             self._session.consumed(self._request.stream, len(data))
             return
@@ -129,10 +146,15 @@ class Forward:
 
     def stream_reset(self, message: str) -> None:
         """The relay wants no more of it."""
-        self._over(message)
+        if self._pipe is not None:
+            self._pipe.stream_reset(message)
+        else:
+            self._over(message)
 
     def may_send_again(self) -> None:
-        if self._connection is not None:
+        if self._pipe is not None:
+            self._pipe.may_send_again()
+        elif self._connection is not None:
             self._connection.resume_reading()
 
     # --- from the upstream ------------------------------------------------------------------
@@ -172,6 +194,8 @@ class Forward:
                 self._ended(event)
             case InterimRead(head):
                 self._session.respond(stream, head, b"", is_ended=False, digest=b"")
+            case SwitchedRead():
+                self._switch(event)
             case BrokenRead(message):
                 self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off: {message}")
 
@@ -193,6 +217,41 @@ class Forward:
             self._ended(end)
         elif not may_go_on and connection is not None:
             connection.pause_reading()
+
+    def _switch(self, read: SwitchedRead) -> None:
+        """The upstream grants what was asked for: from here the connection is a pipe's."""
+        self._response = head = self._pipeline.response(read.head, self._request.head)
+        self._responded = self._clock.monotonic()
+        self._session.respond(self._request.stream, head, b"", is_ended=False, digest=b"")
+        connection, self._connection = self._connection, None
+        assert connection is not None  # noqa: S101  # it is what was read from
+        self._pipe = RawPipe(self, self._clock)
+        connection.hand_over(self._pipe)
+        if read.rest:
+            self._pipe.data_received(read.rest)
+
+    # --- PipeStream -------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> bool:
+        return self._session.send_data(self._request.stream, data)
+
+    def end(self) -> None:
+        self._session.end_stream(self._request.stream, (), digest=b"")
+
+    def reset(self, message: str) -> None:
+        self._session.reset_stream(
+            self._request.stream, ResetCode.UPSTREAM_BROKEN, f"{self._upstream}: {message}"
+        )
+
+    def consumed(self, length: int) -> None:
+        self._session.consumed(self._request.stream, length)
+
+    def closed(self, pipe: RawPipe, failure: str | None) -> None:
+        self._request_body.length = pipe.bytes_sent
+        self._response_body.length = pipe.bytes_received
+        self._over(failure)
+
+    # --- ends -------------------------------------------------------------------------------
 
     def _ended(self, end: EndRead) -> None:
         """The response is complete: keep the connection if both sides are through with it."""

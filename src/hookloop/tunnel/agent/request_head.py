@@ -18,9 +18,10 @@ class RequestWriter:
     nothing is added but the framing.
     """
 
-    def __init__(self, head: RequestHead, *, has_body: bool) -> None:
+    def __init__(self, head: RequestHead, *, has_body: bool, is_upgrade: bool = False) -> None:
         """Raises `ProtocolError` for a Content-Length that makes no sense."""
         self._head = head
+        self._is_upgrade = is_upgrade
         length = _content_length(head.headers)
         if length and not has_body:
             raise ProtocolError("the request has a Content-Length and no body")
@@ -32,6 +33,8 @@ class RequestWriter:
         lines += [b": ".join(header) for header in self._head.headers]
         if self._is_chunked:
             lines.append(b"Transfer-Encoding: chunked")
+        if self._is_upgrade:
+            lines.append(b"Connection: Upgrade")
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
 

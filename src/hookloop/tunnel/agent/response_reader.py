@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httptools
 
 from hookloop.exchange import Headers, ResponseHead
-from hookloop.tunnel.end_to_end import end_to_end, lower_names
+from hookloop.tunnel.end_to_end import end_to_end, lower_names, upgrade_granted
 from hookloop.tunnel.wire.messages import FIELDS_MAX
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "InterimRead",
     "ReaderEvent",
     "ResponseReader",
+    "SwitchedRead",
     "is_last",
 ]
 
@@ -27,6 +28,16 @@ class InterimRead:
     """A 1xx head; the response is still to come."""
 
     head: ResponseHead
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedRead:
+    """The 101 that was asked for: HTTP has ended. Nothing more is read."""
+
+    head: ResponseHead
+    """With the Upgrade field."""
+    rest: bytes
+    """What came behind it."""
 
 
 @dataclass(slots=True)
@@ -63,20 +74,23 @@ class BrokenRead:
     message: str
 
 
-ReaderEvent = InterimRead | FinalRead | BodyRead | EndRead | BrokenRead
+ReaderEvent = InterimRead | SwitchedRead | FinalRead | BodyRead | EndRead | BrokenRead
 
 
 def is_last(event: ReaderEvent) -> bool:
     """Say whether nothing of the response follows."""
     if isinstance(event, FinalRead):
         return event.end is not None
-    return isinstance(event, EndRead | BrokenRead)
+    return isinstance(event, EndRead | BrokenRead | SwitchedRead)
 
 
 class ResponseReader:
     """Reads one response; the next one on the same connection needs a new reader."""
 
-    def __init__(self, *, is_head_request: bool) -> None:
+    def __init__(self, *, is_head_request: bool, asked: bytes = b"") -> None:
+        """*asked*: the protocols that the request asks to change to."""
+        self._asked = asked
+        self._switched: ResponseHead | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._is_head_request = is_head_request
         self._events: list[ReaderEvent] = []
@@ -98,8 +112,8 @@ class ResponseReader:
             return []
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._break("it changed protocols without being asked")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._leave_http(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._has_surplus = self._is_over
             self._break(f"its answer is not valid HTTP/1.1: {error}")
@@ -145,7 +159,7 @@ class ResponseReader:
             self._break("its answer has a transfer coding that nobody asked for")
             return
         if status == 101:
-            self._break("it changed protocols without being asked")
+            self._switch(fields, head)
             return
         if self._is_interim:
             self._events.append(InterimRead(head))
@@ -174,6 +188,22 @@ class ResponseReader:
             self._break(f"its answer has over {FIELDS_MAX} trailer fields")
             return
         self._end(tuple(self._fields), is_reusable=self._parser.should_keep_alive())
+
+    def _switch(self, fields: Headers, head: ResponseHead) -> None:
+        protocols = upgrade_granted(fields, self._asked) if self._asked else b""
+        if not protocols:
+            self._break("it changed protocols without being asked")
+            return
+        headers = (*head.headers, (b"Upgrade", protocols))
+        self._switched = ResponseHead(101, head.reason, headers)
+
+    def _leave_http(self, rest: bytes) -> None:
+        switched, self._switched = self._switched, None
+        if switched is None:
+            self._break("it changed protocols without being asked")
+        elif not self._is_over:
+            self._is_over = True
+            self._events.append(SwitchedRead(switched, rest))
 
     # --- ends -----------------------------------------------------------------------------
 

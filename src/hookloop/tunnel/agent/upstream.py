@@ -49,10 +49,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_full = False
         """More than `WRITE_BUFFER_BYTES` wait to be sent."""
 
-    def begin(self, user: UpstreamUser, head: RequestHead) -> None:
-        """Serve *user* until its response has ended, or `abandon`."""
+    def begin(self, user: UpstreamUser, head: RequestHead, *, asked: bytes = b"") -> None:
+        """
+        Serve *user* until its response has ended, or `abandon`.
+
+        *asked*: the protocols that its request asks to change to.
+        """
         self._user = user
-        self._reader = ResponseReader(is_head_request=head.method == b"HEAD")
+        self._reader = ResponseReader(is_head_request=head.method == b"HEAD", asked=asked)
         self._patience.stop()
 
     def write(self, *buffers: bytes) -> None:
@@ -94,6 +98,19 @@ class UpstreamConnection(asyncio.Protocol):
             self._patience.wait(IDLE_SECONDS_MAX)
         else:
             self.close()
+
+    def hand_over(self, pipe: asyncio.Protocol) -> None:
+        """HTTP has ended on this connection: it is *pipe*'s from here."""
+        self._user = self._reader = None
+        self._patience.close()
+        transport, self._transport = self._transport, None
+        if transport is None:
+            pipe.connection_lost(None)
+            return
+        self._writer.flush()
+        self._writer.transport = None
+        transport.set_protocol(pipe)
+        pipe.connection_made(transport)
 
     def abandon(self) -> None:
         """Nobody wants the rest: the upstream sees the connection reset."""

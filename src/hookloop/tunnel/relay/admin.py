@@ -99,9 +99,15 @@ class Admin:
         known = b", ".join([LIVE, READY, METRICS]).decode()
         return Refusal(404, "not_found", f"the admin listener has {known}")
 
-    def open_session(
+    def is_of_agent(
         self,
         admitted: Admitted,  # noqa: ARG002  # as `Front` says
+        upgrade: RequestHead,  # noqa: ARG002
+    ) -> bool:
+        return True  # nobody's: `open_session` refuses it
+
+    def open_session(
+        self,
         upgrade: RequestHead,  # noqa: ARG002
         transport: asyncio.Transport,  # noqa: ARG002
         rest: bytes,  # noqa: ARG002

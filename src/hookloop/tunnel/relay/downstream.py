@@ -8,17 +8,16 @@ read the answers before it.
 """
 
 import asyncio
-import logging
-import socket
-import struct
 from collections import deque
 from typing import cast
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.exchange import Headers, RequestHead, ResponseHead
+from hookloop.tunnel.end_to_end import upgrade_asked, upgrade_granted
 from hookloop.tunnel.patience import Patience
+from hookloop.tunnel.raw_pipe import reset_on_close
 from hookloop.tunnel.turn_writer import TurnWriter
-from hookloop.tunnel.wire.messages import Request, ResetCode
+from hookloop.tunnel.wire.messages import ResetCode
 
 from .forwarded import forwarded
 from .front import Front, Page, peer_name
@@ -34,12 +33,9 @@ from .request_reader import (
 )
 from .response import ResponseWriter
 from .serving import Serving
+from .upgraded import UpgradedCaller
 
 __all__ = ["Downstream"]
-
-access_logger = logging.getLogger("hookloop.relay.access")
-
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 class Downstream(asyncio.Protocol):
@@ -74,6 +70,10 @@ class Downstream(asyncio.Protocol):
         """For what the caller sends."""
         self._reading = Patience(front.clock, self._stalled)
         """For the caller to take what waits for it."""
+        self._behind_upgrade: bytes | None = None
+        """What came behind a request to leave HTTP: until its answer nobody knows what it is."""
+        self._upgraded: UpgradedCaller | None = None
+        """Has the connection once it has left HTTP."""
         self._is_closing = False
         self._has_drained = False
         """Closing, and nothing waits for the caller any more."""
@@ -88,7 +88,9 @@ class Downstream(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection now, so that a cut answer is seen to be cut."""
         self._is_closing = True
-        if self._transport is not None:
+        if self._upgraded is not None:
+            self._upgraded.pipe.cut("the relay was stopped")
+        elif self._transport is not None:
             self._transport.abort()
 
     # --- asyncio.Protocol -------------------------------------------------------------------
@@ -107,9 +109,14 @@ class Downstream(asyncio.Protocol):
             self._unreadable(refusal)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_closing:
-            self._ahead.extend(self._reader.receive_data(data))
-            self._go_on()
+        if self._is_closing:
+            return
+        if self._behind_upgrade is not None:
+            self._behind_upgrade += data
+            self._pause_reading()
+            return
+        self._ahead.extend(self._reader.receive_data(data))
+        self._go_on()
 
     def eof_received(self) -> bool:
         """A caller may end its sending side and still read the answer, but by TLS it cannot."""
@@ -142,7 +149,7 @@ class Downstream(asyncio.Protocol):
         if exchange is not None:
             self._front.counts.cut["caller_gone"] += 1
             exchange.leave_stream("the caller closed the connection")
-            self._capture(exchange, "the caller closed the connection")
+            exchange.tell(self._front, "the caller closed the connection")
         self._front.downstream_lost(self)
 
     # --- requests on their way in -----------------------------------------------------------
@@ -193,22 +200,32 @@ class Downstream(asyncio.Protocol):
             exchange.drained_bytes = len(read.body)
             self._answer(exchange, verdict)
         elif read.after_upgrade is not None:
-            self._switch(exchange, verdict, head, read.after_upgrade)
+            self._leave_http(exchange, verdict, head, read)
         else:
             self._pass_on(exchange, verdict, read)
 
-    def _switch(
-        self, exchange: Serving, admitted: Admitted, upgrade: RequestHead, rest: bytes
+    def _leave_http(
+        self, exchange: Serving, admitted: Admitted, upgrade: RequestHead, read: HeadRead
     ) -> None:
+        """A request with Upgrade: of an agent, or of a caller of a tunnel."""
         assert self._transport is not None  # noqa: S101  # we are reading from it
-        self._writer.flush()
-        refusal: Refusal | None
+        rest = read.after_upgrade or b""
         if admitted.has_body:
             # Nobody agrees on where such a body ends and the new protocol begins.
-            refusal = Refusal(400, "bad_request", "a request with Upgrade has a body here")
-        else:
-            refusal = self._front.open_session(admitted, upgrade, self._transport, rest)
+            exchange.writer.keep_alive = False
+            why = "a request with Upgrade has a body here"
+            self._answer(exchange, Refusal(400, "bad_request", why))
+            return
+        if not self._front.is_of_agent(admitted, upgrade):
+            self._behind_upgrade = rest
+            if read.raw.version == "1.1":  # RFC 9110 section 7.8: to be ignored in HTTP/1.0
+                exchange.asked = upgrade_asked(upgrade.headers)
+            self._pass_on(exchange, admitted, read)
+            return
+        self._writer.flush()
+        refusal = self._front.open_session(upgrade, self._transport, rest)
         if refusal is not None:
+            exchange.writer.keep_alive = False
             self._answer(exchange, refusal)
             return
         # The connection is the session's now, and nothing here may touch it again.
@@ -236,15 +253,8 @@ class Downstream(asyncio.Protocol):
             exchange.remote = f"{caller.host}:0"  # the proxy knows the port, and does not say
         exchange.tunnel, exchange.has_body = route.tunnel, admitted.has_body
         exchange.request_body.add(read.body)
-        request = Request(route.tunnel, exchange.remote, exchange.request)
         try:
-            stream = route.link.open_stream(
-                request,
-                read.body,
-                self,
-                is_ended=read.is_ended or not admitted.has_body,
-                digest=exchange.request_body.digest() if read.is_ended else b"",
-            )
+            stream = exchange.open_stream(route.link, read, self)
         except LocalError:
             # llhttp lets through what the wire does not carry; it came from the caller.
             message = "the request head has a field that is not valid HTTP"
@@ -310,7 +320,7 @@ class Downstream(asyncio.Protocol):
         elif exchange.is_response_ended:
             self._finish(exchange)
         else:
-            self._capture(exchange, "the caller's request is not valid HTTP/1.1")
+            exchange.tell(self._front, "the caller's request is not valid HTTP/1.1")
             self._cut(exchange)
 
     # --- link.AnsweredCaller: answers on their way out --------------------------------------
@@ -320,6 +330,9 @@ class Downstream(asyncio.Protocol):
     ) -> None:
         exchange = self._exchange
         if exchange is None or exchange.is_response_ended:
+            return
+        if head.status == 101:
+            self._become_raw(exchange, head, is_ended)
             return
         try:
             if head.status < 200:
@@ -384,7 +397,7 @@ class Downstream(asyncio.Protocol):
         if exchange.response is None:
             self._answer(exchange, refusal_for_reset(code, message))
         else:
-            self._capture(exchange, message)
+            exchange.tell(self._front, message)
             self._cut(exchange)
 
     def may_send_again(self) -> None:
@@ -394,6 +407,31 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None and not self._exchange.is_request_ended:
             self._expect_body(self._exchange)
             self._resume_reading()
+
+    # --- out of HTTP --------------------------------------------------------------------------
+
+    def _become_raw(self, exchange: Serving, head: ResponseHead, is_ended: bool) -> None:
+        """The agent grants what was asked for: from here the connection is a pipe's."""
+        protocols = upgrade_granted(head.headers, exchange.asked)
+        if not protocols or self._transport is None:
+            self._give_up(exchange, "the upstream changed to a protocol that was not asked for")
+            return
+        self._writer.write_now([exchange.writer.switching(head, protocols)])
+        exchange.response, exchange.responded = head, self._front.clock.monotonic()
+        self._exchange = None
+        self._patience.close()
+        self._reading.close()
+        behind, self._behind_upgrade = self._behind_upgrade or b"", None
+        self._upgraded = UpgradedCaller(exchange, self._limits, self._front.clock, self._raw_ended)
+        self._upgraded.take_over(
+            self._transport, behind, is_caller_ended=self._has_ended, is_agent_ended=is_ended
+        )
+
+    def _raw_ended(self, exchange: Serving, failure: str | None) -> None:
+        self._transport = self._writer.transport = self._upgraded = None
+        self._is_closing = True
+        exchange.tell(self._front, failure)
+        self._front.downstream_lost(self)
 
     # --- the answer ---------------------------------------------------------------------------
 
@@ -428,7 +466,12 @@ class Downstream(asyncio.Protocol):
 
     def _finish(self, exchange: Serving) -> None:
         self._exchange = None
-        self._capture(exchange, None)
+        exchange.tell(self._front, None)
+        if self._behind_upgrade is not None:
+            # Not upgraded: the connection is HTTP as it was, and so is what came behind.
+            behind, self._behind_upgrade = self._behind_upgrade, None
+            self._reader = RequestReader()
+            self._ahead.extend(self._reader.receive_data(behind))
         if not exchange.writer.keep_alive or (self._has_ended and not self._ahead):
             self._close()
             return
@@ -438,21 +481,6 @@ class Downstream(asyncio.Protocol):
             self._loop.call_soon(self._go_on)
         else:
             self._resume_reading()
-
-    def _capture(self, exchange: Serving, failure: str | None) -> None:
-        front = self._front
-        now = front.clock.monotonic()
-        response = exchange.response
-        front.counts.exchange(
-            response.status if response is not None else None,
-            now - exchange.started,
-            bytes_in=exchange.request_body.length,
-            bytes_out=exchange.response_body.length,
-        )
-        if front.config.access_log:
-            access_logger.info("exchange %s", exchange.values(now=now, failure=failure))
-        if exchange.tunnel:
-            front.sink.captured(exchange.captured(now=now, failure=failure))
 
     # --- the socket -----------------------------------------------------------------------------
 
@@ -480,8 +508,7 @@ class Downstream(asyncio.Protocol):
         self._front.counts.cut["answer_broken"] += 1
         self._exchange = None
         if not exchange.writer.is_cut_visible and self._transport is not None:
-            sock: socket.socket = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            reset_on_close(self._transport.get_extra_info("socket"))
             self.abort()
         else:
             self._close()

@@ -59,8 +59,12 @@ class Front(Protocol):
         """Say where a request goes."""
         ...
 
+    def is_of_agent(self, admitted: Admitted, upgrade: RequestHead) -> bool:
+        """Say whether a request with Upgrade is one of an agent, and no tunnel's."""
+        ...
+
     def open_session(
-        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+        self, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
     ) -> Refusal | None:
         """Hand an agent's connection over, or say why not."""
         ...

@@ -22,9 +22,7 @@ REFUSED_SECONDS = 60.0  # before asking again, where an invitation came to nothi
 
 
 def is_long_lived(head: ResponseHead) -> bool:
-    """Say whether what follows *head* has no end in sight: an upgrade, or an event stream."""
-    if head.status == 101:
-        return True
+    """Say whether what follows *head* has no end in sight: an event stream."""
     content_type = head.get(b"content-type") or b""
     return content_type.lower().startswith(b"text/event-stream")
 

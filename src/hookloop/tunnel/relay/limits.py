@@ -35,6 +35,11 @@ class RelayLimits:
 
     idle_seconds: float = 75.0
     """A connection may wait so long for its next request. As nginx."""
+    upgraded_idle_seconds: float = 3600.0
+    """
+    The longest silence, both ways, of a connection that left HTTP, as WebSocket does; 0: any.
+    Clients that are idle for longer than a minute mostly ping, since other proxies cut them.
+    """
     body_idle_seconds: float = 60.0
     """Between two pieces of a request's body: `408`. As nginx."""
     body_rate_min: int = 240

@@ -152,6 +152,25 @@ class Link:
         self._carrier.flush_soon()
         return stream
 
+    def open_upgrade(self, request: Request, caller: AnsweredCaller) -> int | None:
+        """
+        Pass on a request that asks to leave HTTP; None when the agent takes no more now.
+
+        Send nothing before its answer. A 101 is granted by `become_raw`, or refused by `cancel`.
+        """
+        if not self._can_open_stream():
+            return None
+        stream = self._session.open_upgrade(request)
+        self._callers[stream] = caller
+        self._carrier.flush_soon()
+        return stream
+
+    def become_raw(self, stream: int, caller: RawCaller, *, is_ended: bool) -> None:
+        """The 101 of *stream* is passed on: from here it is raw. *is_ended*: the agent's half."""
+        del self._callers[stream]
+        self._raw[stream] = _RawStream(caller, is_agent_ended=is_ended)
+        self._want_lane(stream, is_bulk=False)
+
     def open_raw_stream(self, connect: Connect, caller: RawCaller) -> int | None:
         """Pass a caller's connection on; None when the agent takes no more now."""
         if not self._can_open_stream():
@@ -335,7 +354,7 @@ class Link:
         if caller:
             if not event.is_ended and is_long_lived(event.head):
                 self._want_lane(event.stream, is_bulk=False)
-            if event.is_ended:
+            if event.is_ended and event.head.status != 101:
                 del self._callers[event.stream]
             caller.response_head(
                 event.head, event.body, is_ended=event.is_ended, digest=event.digest

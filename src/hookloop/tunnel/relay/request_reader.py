@@ -156,7 +156,10 @@ class RequestReader:
         """llhttp stops behind the head of a request with Upgrade, or of CONNECT."""
         self._is_over = True
         if self._leaving is not None:
-            self._events.append(HeadRead(self._leaving, keep_alive=False, after_upgrade=rest))
+            # llhttp no longer says whether the caller would like to go on.
+            self._events.append(
+                HeadRead(self._leaving, keep_alive=_keeps_alive(self._leaving), after_upgrade=rest)
+            )
 
     def _too_large(self) -> None:
         message = "the head or the trailers of the request are over the limits, such as "
@@ -167,3 +170,10 @@ class RequestReader:
         if not self._is_over:
             self._is_over = True
             self._events.append(UnreadableRead(refusal))
+
+
+def _keeps_alive(raw: RawRequest) -> bool:
+    """Say it for a request with Upgrade, whose Connection field has been read by llhttp."""
+    options = b",".join(value for name, value in raw.headers if name.lower() == b"connection")
+    is_closing = b"close" in [option.strip().lower() for option in options.split(b",")]
+    return raw.version == "1.1" and not is_closing

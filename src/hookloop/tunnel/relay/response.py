@@ -48,6 +48,13 @@ class ResponseWriter:
         headers = _without(_CONTENT_LENGTH, _without(_ERROR_HEADER, headers))
         return _encode_head(head.status, head.reason, headers)
 
+    def switching(self, head: ResponseHead, protocols: bytes) -> bytes:
+        """Return the 101 that ends HTTP on this connection, and changes to *protocols*."""
+        headers = end_to_end(head.headers, lower_names(head.headers))
+        headers = _without(_CONTENT_LENGTH, _without(_ERROR_HEADER, headers))
+        headers += ((b"Connection", b"Upgrade"), (b"Upgrade", protocols))
+        return _encode_head(head.status, head.reason, headers)
+
     def head(self, head: ResponseHead, *, is_own: bool = False) -> bytes:
         """
         Return the final head. *is_own*: it is the relay's answer, not an upstream's.

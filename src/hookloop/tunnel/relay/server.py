@@ -319,12 +319,13 @@ class Relay:
             f"--name {name}",
         )
 
-    def open_session(
-        self, admitted: Admitted, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
-    ) -> Refusal | None:
+    def is_of_agent(self, admitted: Admitted, upgrade: RequestHead) -> bool:
         is_tunnel = self._landlord.namespace.domain_of(admitted.host) is not None
-        if is_tunnel or handshake.carriage_of(upgrade) is None:
-            return Refusal(501, "upgrade_refused", "this relay carries no upgraded protocols yet")
+        return not is_tunnel and handshake.carriage_of(upgrade) is not None
+
+    def open_session(
+        self, upgrade: RequestHead, transport: asyncio.Transport, rest: bytes
+    ) -> Refusal | None:
         if not handshake.accepts_version(upgrade):
             version = handshake.VERSION.decode()
             message = f"this relay speaks {version}: update the agent"

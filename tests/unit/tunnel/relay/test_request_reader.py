@@ -251,8 +251,26 @@ def test_what_leaves_http_comes_with_the_bytes_behind_it(head):
     (event,) = reader.receive_data(head + b"\x00frames")
 
     assert event.after_upgrade == b"\x00frames"
-    assert not event.keep_alive
+    assert event.keep_alive
     assert reader.receive_data(b"GET / HTTP/1.1\r\n\r\n") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "keeps"),
+    [
+        (b"1.1", b"upgrade", True),
+        (b"1.1", b"upgrade, Close", False),
+        (b"1.1", b"keep-alive, Upgrade", True),
+        (b"1.0", b"upgrade, keep-alive", False),
+    ],
+)
+def test_a_request_with_upgrade_says_whether_the_connection_may_go_on(version, connection, keeps):
+    """It may be answered as HTTP, and the next request follows."""
+    head = b"GET / HTTP/%b\r\nHost: a\r\nConnection: %b\r\nUpgrade: a\r\n\r\n"
+
+    (event,) = RequestReader().receive_data(head % (version, connection))
+
+    assert event.keep_alive is keeps
 
 
 @pytest.mark.parametrize(
