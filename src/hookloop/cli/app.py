@@ -6,12 +6,14 @@ import typer
 
 from hookloop.version import __version__
 
+from .config import config
 from .demo import demo
 from .doctor import doctor
 from .events import events
 from .http import http
 from .relay import relay
 from .sandbox import sandbox
+from .start import start
 from .trigger import trigger
 
 __all__ = ["app"]
@@ -43,10 +45,12 @@ def hookloop(
     """Stripe -> public URL -> localhost -> your handler."""
 
 
+app.add_typer(config, name="config")
 app.command()(demo)
 app.add_typer(doctor, name="doctor")
 app.add_typer(events, name="events")
 app.command()(http)
 app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")
+app.command()(start)
 app.command()(trigger)

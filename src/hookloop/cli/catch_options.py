@@ -1,15 +1,11 @@
 """How a person asks for catch mode, and what they see of it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hookloop.errors import ConfigError
-
 if TYPE_CHECKING:
     from hookloop.exchange import RequestHead
-    from hookloop.tunnel.catch.file import CatchConfig
     from hookloop.tunnel.catch.observer import CatchEvent, Delivered
 
     from .console import AgentConsole
@@ -20,7 +16,6 @@ __all__ = [
     "CatchPathOption",
     "CatchStatusOption",
     "CatchTeller",
-    "catch_config",
 ]
 
 CatchOption = Annotated[
@@ -53,21 +48,6 @@ CatchDirOption = Annotated[
 
 STALE_SECONDS = 300
 """After so long a Stripe signature is too old for the library's own check."""
-
-
-def catch_config(
-    is_wanted: bool, paths: list[str] | None, status: int, folder: str | None
-) -> "CatchConfig | None":
-    """Return what was asked for. Raises `ConfigError` for what cannot work."""
-    from hookloop.tunnel.catch.file import CatchConfig
-    from hookloop.tunnel.catch.rules import CatchRules
-
-    if not is_wanted:
-        if paths or folder is not None:
-            raise ConfigError("--catch-path and --catch-dir say how to catch: add --catch")
-        return None
-    rules = CatchRules(status=status, paths=tuple(paths or ()))
-    return CatchConfig(rules, None if folder is None else Path(folder))
 
 
 class CatchTeller:

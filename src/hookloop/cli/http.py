@@ -1,24 +1,11 @@
 """`hookloop http`: a public URL for a local service."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from random import SystemRandom
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from hookloop.tunnel.wire.handshake import Carriage
-
 from .catch_options import (
     CatchDirOption,
     CatchOption,
     CatchPathOption,
     CatchStatusOption,
-    CatchTeller,
-    catch_config,
 )
-from .console import running_console
 from .console_log import LogFormat, LogLevel
 from .console_options import (
     ConsoleOptions,
@@ -28,48 +15,58 @@ from .console_options import (
     LogOption,
     QrOption,
 )
+from .forwarding import forward
 from .runner import reporting_errors, run
+from .session_options import RelayOption, SessionOptions, TokenOption, ViaOption
 from .trust_options import CaFile, SkipVerify, trust_of
-
-if TYPE_CHECKING:
-    from hookloop.tunnel.agent.trust import Trust
-    from hookloop.tunnel.catch.file import CatchConfig
+from .tunnel_options import (
+    AllowCidr,
+    BasicAuth,
+    DenyCidr,
+    HostHeader,
+    NameOption,
+    Origin,
+    RequestHeaderAdd,
+    RequestHeaderRemove,
+    ResponseHeaderAdd,
+    ResponseHeaderRemove,
+    ResponseSeconds,
+    Secret,
+    UpstreamArgument,
+    UpstreamCa,
+    UpstreamInsecure,
+    VerifyWebhook,
+)
 
 __all__ = ["http"]
 
-LOCAL_DOMAIN = "tun.localhost"
-
 
 def http(
-    upstream: Annotated[
-        str, typer.Argument(help="The local service: its port, or host:port.", metavar="PORT")
-    ],
-    relay: Annotated[
-        str | None,
-        typer.Option(
-            envvar="HOOKLOOP_RELAY",
-            help="The relay's address. Without one, a relay is started on this machine.",
-        ),
-    ] = None,
-    token: Annotated[
-        str, typer.Option(envvar="HOOKLOOP_TOKEN", help="What the relay's owner gave you.")
-    ] = "",
-    name: Annotated[
-        str | None, typer.Option(help="The tunnel's name: NAME.tun.example.com.")
-    ] = None,
-    via: Annotated[
-        Carriage | None,
-        typer.Option(
-            help="How to reach the relay: its own upgrade, or WebSocket for proxies that pass "
-            "nothing else. Without it, the one that passes."
-        ),
-    ] = None,
-    ca_file: CaFile = None,
-    insecure_skip_verify: SkipVerify = False,
+    upstream: UpstreamArgument,
+    relay: RelayOption = None,
+    token: TokenOption = "",
+    name: NameOption = None,
+    host_header: HostHeader = "rewrite",
+    origin: Origin = None,
+    basic_auth: BasicAuth = None,
+    allow_cidr: AllowCidr = None,
+    deny_cidr: DenyCidr = None,
+    request_header_add: RequestHeaderAdd = None,
+    request_header_remove: RequestHeaderRemove = None,
+    response_header_add: ResponseHeaderAdd = None,
+    response_header_remove: ResponseHeaderRemove = None,
+    verify_webhook: VerifyWebhook = None,
+    secret: Secret = None,
+    upstream_insecure: UpstreamInsecure = False,
+    upstream_ca: UpstreamCa = None,
+    response_seconds: ResponseSeconds = 300.0,
     catch: CatchOption = False,
     catch_path: CatchPathOption = None,
     catch_status: CatchStatusOption = 202,
     catch_dir: CatchDirOption = None,
+    via: ViaOption = None,
+    ca_file: CaFile = None,
+    insecure_skip_verify: SkipVerify = False,
     qr: QrOption = False,
     log: LogOption = None,
     log_format: LogFormatOption = None,
@@ -77,57 +74,34 @@ def http(
     json: JsonOption = False,
 ) -> None:
     """Give a local service a public URL, and show each request that comes in."""
+    from hookloop.tunnel.agent.options import TunnelOptions
+
+    from .webhook_guard import webhook_guard
+
     with reporting_errors():
         trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
-        catching = catch_config(catch, catch_path, catch_status, catch_dir)
+        # A secret of the environment is for whichever command verifies.
+        guard = webhook_guard(verify_webhook, secret or ()) if verify_webhook else None
+        tunnel = TunnelOptions(
+            upstream=upstream,
+            name=name,
+            host_header=host_header,
+            origin=origin,
+            basic_auth=tuple(basic_auth or ()),
+            allow_cidr=tuple(allow_cidr or ()),
+            deny_cidr=tuple(deny_cidr or ()),
+            request_header_add=tuple(request_header_add or ()),
+            request_header_remove=tuple(request_header_remove or ()),
+            response_header_add=tuple(response_header_add or ()),
+            response_header_remove=tuple(response_header_remove or ()),
+            upstream_insecure=upstream_insecure,
+            upstream_ca=upstream_ca,
+            response_seconds=response_seconds,
+            guard=guard,
+            catch=catch,
+            catch_path=tuple(catch_path or ()),
+            catch_status=catch_status,
+            catch_dir=catch_dir,
+        )
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
-    run(_http(upstream, relay, token, name, via, trust, catching, shown))
-
-
-async def _http(
-    upstream: str,
-    relay: str | None,
-    token: str,
-    name: str | None,
-    via: Carriage | None,
-    trust: "Trust",
-    catching: "CatchConfig | None",
-    shown: ConsoleOptions,
-) -> None:
-    from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
-    from hookloop.tunnel.agent.config import parse_upstream
-
-    target = parse_upstream(upstream)
-    async with (
-        running_console(shown) as console,
-        _relay_or_own(relay, token) as (relay_url, relay_token, is_local),
-    ):
-        tunnels = (TunnelConfig(target, name, catch=catching),)
-        config = AgentConfig(relay_url, relay_token, tunnels, via=via, trust=trust)
-        console.connecting(relay_url)
-        if is_local:
-            console.note(
-                "hint",
-                "This URL is local: only programs on this machine can reach it. For a public "
-                "one run `hookloop relay` on a server and pass --relay.",
-            )
-        async with running_agent(
-            config, sink=console, observer=console, catch_observer=CatchTeller(console)
-        ) as agent:
-            console.watch(agent.statistics)
-            await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def _relay_or_own(relay: str | None, token: str) -> AsyncIterator[tuple[str, str, bool]]:
-    """Yield the relay's address, the token, and whether it is one of our own making."""
-    if relay is not None:
-        yield relay, token, False
-        return
-    from hookloop.tunnel.relay import RelayConfig, running_relay
-    from hookloop.tunnel.relay.tokens import new_token
-
-    own_token = new_token(SystemRandom())
-    config = RelayConfig(domain=LOCAL_DOMAIN, tokens=(own_token,), drain_seconds=0.1)
-    async with running_relay(config) as running:
-        yield running.url, own_token, True
+    run(forward([tunnel], SessionOptions(relay, token, via, trust), shown))

@@ -182,7 +182,7 @@ def read_hookloop_toml(path: Path, text: str, environment: Mapping[str, str]) ->
         if "upstream" not in table:
             problems.error(where, "the tunnel has no upstream: add the port of your app")
         elif "upstream" in values:
-            options = tunnel_options(label, values, where, problems)
+            options = tunnel_options(label, _placed(values, path), where, problems)
             tunnels += [options] if options is not None else []
     problems.raise_if_any()
     return Project(path, top.get("relay"), top.get("token"), tuple(tunnels))
@@ -206,6 +206,18 @@ def tunnel_options(
 
 
 # --- inside ---------------------------------------------------------------------------------
+
+
+def _placed(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Take paths from the file's folder: the command may be run further down."""
+    folder = path.resolve().parent
+    for key in ("upstream_ca", "catch_dir"):
+        if key in values:
+            values[key] = str(folder / Path(values[key]).expanduser())
+    upstream = values["upstream"]
+    if upstream.startswith(".") or (not upstream.isdecimal() and (folder / upstream).is_dir()):
+        values["upstream"] = str(folder / upstream)
+    return values
 
 
 def _checked(

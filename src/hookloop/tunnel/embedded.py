@@ -29,11 +29,18 @@ from .agent.guard import Guard
 from .agent.options import TunnelOptions
 from .agent.trust import Trust
 
-__all__ = ["ConnectedTunnel", "Connection", "ReachedRelay", "connect", "reached_relay"]
+__all__ = [
+    "ConnectedTunnel",
+    "Connection",
+    "ReachedRelay",
+    "connect",
+    "reached_relay",
+    "served",
+]
 
 LOCAL_DOMAIN = "tun.localhost"
 START_SECONDS = 30.0  # a relay that is reachable takes one
-OWN_DRAIN_SECONDS = 1.0  # of a relay of our own: its callers are on this machine too
+OWN_DRAIN_SECONDS = 0.1  # of a relay of our own: Ctrl+C must feel instant
 
 
 def connect(

@@ -70,7 +70,7 @@ def test_a_whole_file_is_read():
     assert hooks.guard is not None
     caught = hooks.config(Upstream("localhost", 8443)).catch
     assert (caught.rules.status, caught.rules.paths) == (200, ("/hooks/*",))
-    assert caught.folder == Path("caught")
+    assert caught.folder == Path("caught").resolve()
     assert web.config(Upstream("localhost", 3000)).catch is None
     assert (db.protocol, db.name) == ("tcp", None)
 

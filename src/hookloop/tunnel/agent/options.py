@@ -82,6 +82,10 @@ class TunnelOptions:
     def _catch(self) -> CatchConfig | None:
         rules = CatchRules(status=int(self.catch_status), paths=self.catch_path)
         if not self.catch:
+            if self.catch_path or self.catch_dir is not None:
+                raise ConfigError(
+                    "a catch path or folder says how to catch: add --catch (catch = true)"
+                )
             return None
         return CatchConfig(rules, None if self.catch_dir is None else Path(self.catch_dir))
 
