@@ -27,9 +27,13 @@ from tunnel_loop import (
     soon,
     until,
 )
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 from hookloop.errors import ConfigError, RefusedError, RemoteError
 from hookloop.tunnel.agent import running_agent
+from hookloop.tunnel.agent.config import Upstream
 from hookloop.tunnel.agent.dial import dial
 from hookloop.tunnel.agent.trust import Trust, UntrustedError
 from hookloop.tunnel.relay import running_relay
@@ -626,3 +630,69 @@ async def test_the_command_takes_certificates_and_sighup(tmp_path):
     finally:
         process.terminate()
         assert await soon(process.wait()) == 0
+
+
+# --- out of HTTP, inside TLS ----------------------------------------------------------------
+
+
+@BOTH_LOOPS
+def test_a_websocket_passes_by_tls(authority, files, loop_factory):
+    """wss, with its close codes; and no end that TLS has no way to say."""
+    seen = []
+
+    async def handler(connection):
+        with suppress(ConnectionClosed):
+            async for message in connection:
+                await connection.send(message)
+        seen.append((connection.close_code, connection.close_reason))
+
+    async def main():
+        async with serve(handler, "127.0.0.1", 0) as server:
+            upstream = Upstream("127.0.0.1", server.sockets[0].getsockname()[1])
+            async with tls_loop(authority, files, agent={"upstream": upstream}) as loop:
+                async with connect(
+                    f"wss://{HOST}:{loop.relay.port}/",
+                    host="127.0.0.1",
+                    port=loop.relay.port,
+                    ssl=authority.client_context(),
+                    server_hostname=HOST,
+                    max_size=None,
+                ) as client:
+                    await client.send(bytes(300_000))
+                    assert await soon(client.recv()) == bytes(300_000)
+                    await client.close(4000, "done")
+                await until(lambda: loop.at_relay.captures and loop.at_agent.captures)
+                failures = [loop.at_relay.captures[0].failure, loop.at_agent.captures[0].failure]
+
+        assert seen == [(4000, "done")]
+        assert failures == [None, None]
+
+    on_a_loop(main, loop_factory=loop_factory)()
+
+
+@BOTH_LOOPS
+def test_a_tls_caller_that_leaves_first_ends_its_upstream_in_peace(authority, files, loop_factory):
+    """By TLS one end is both: the upstream reads to the end, and is not reset."""
+    heard = []
+
+    async def app(served):
+        await served.send(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        heard.append(await served.reader.read())
+        served.writer.close()
+
+    async def main():
+        async with AsyncExitStack() as stack:
+            loop = await stack.enter_async_context(tls_loop(authority, files, app))
+            caller = await tls_call(stack, loop.relay, authority.client_context())
+            fields = b"Connection: Upgrade\r\nUpgrade: x\r\n"
+            await caller.send(get(host=HOST.encode(), fields=fields))
+            await caller.head()
+            await caller.send(b"all I had to say")
+            await caller.close()
+            await until(lambda: loop.at_agent.captures)
+
+            assert heard == [b"all I had to say"]
+            assert loop.at_agent.captures[0].failure is None
+            await until(lambda: loop.relay.statistics().streams_open == 0)
+
+    on_a_loop(main, loop_factory=loop_factory)()

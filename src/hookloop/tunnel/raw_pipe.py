@@ -83,6 +83,8 @@ class RawPipe(asyncio.Protocol):
         self._has_ended = False
         """The connection sends no more."""
         self._is_stream_ended = False
+        self._is_deaf = False
+        """The connection is gone, by its own will, and the stream has not ended yet."""
         self._is_over = False
         self._failure: str | None = None
         self._idle = Patience(clock, lambda: self.cut("nothing was sent for too long"))
@@ -106,6 +108,8 @@ class RawPipe(asyncio.Protocol):
         if self._transport is None:
             if self._is_over:
                 self._settle_credit()
+            elif self._is_deaf:
+                self._to_the_deaf(data)
             elif data:
                 self._waiting.append(data)
             return
@@ -158,7 +162,7 @@ class RawPipe(asyncio.Protocol):
         if not self._is_over:
             self._stream.end()
         self._close_if_done()
-        return True  # our half may go on
+        return self._transport is not None and self._transport.can_write_eof()  # ours may go on
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -172,6 +176,12 @@ class RawPipe(asyncio.Protocol):
         self._settle_credit()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._has_ended and not self._is_stream_ended and exc is None and not self._is_over:
+            # By TLS an end is the end of both halves. The other side has heard of the first,
+            # and may end the second in peace, as long as it has nothing more to say.
+            self._is_deaf = True
+            self._transport = self._writer.transport = None
+            return
         is_done = self._has_ended and self._is_stream_ended and exc is None
         if not is_done:
             why = str(exc) if exc else "the connection was closed"
@@ -191,8 +201,18 @@ class RawPipe(asyncio.Protocol):
         self._writer.flush()
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        elif not self._has_ended:
+            self._has_ended = True  # TLS cannot end one half alone
+            self._stream.end()
         self._close_if_done()
+
+    def _to_the_deaf(self, data: bytes) -> None:
+        if data:
+            self.cut("the connection was closed")
+        elif self._is_stream_ended:
+            self._finish(is_stream_open=False)
 
     def _close_if_done(self) -> None:
         if self._has_ended and self._is_stream_ended and self._transport is not None:
