@@ -1,19 +1,22 @@
 """The ASGI face: for uvicorn and its kin, and for mounting in Starlette or FastAPI."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .async_runner import AsyncRunner, begin
+from .incoming import Incoming
 from .receive import Rejected, body_unavailable, judge_head, too_large
-from .result import JSON_HEADERS
-from .running import within
+from .running import Waiting
 
 if TYPE_CHECKING:
     from .receiver import Receiver
-    from .result import Result
 
 __all__ = ["BODY_SECONDS_MAX", "AsgiFace"]
 
 BODY_SECONDS_MAX = 10.0  # until the body begins; Stripe sends head and body together
+
+_RUNNER = AsyncRunner()
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,90 +35,88 @@ class AsgiFace:
         self._receiver = receiver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            body = await self._read(scope, receive)
-            if isinstance(body, Rejected):
-                # What is left of the body would be taken for the next request; HTTP/2 has
-                # no such trouble and forbids the header.
-                closes = scope.get("http_version", "1.1").startswith("1")
-                await _answer(send, self._receiver.refuse(body), closes=closes)
-            elif body is not None:
-                result = await self._receiver.areceive(
-                    body, scope["headers"], path=scope.get("path", "")
-                )
-                await _answer(send, result, closes=False)
-        elif scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+        if scope["type"] != "http":
+            await _answer_other(scope["type"], receive, send)
+            return
+        receiver = self._receiver
+        most = receiver.body_bytes_max
+        request = Incoming(b"", scope["headers"], scope["method"], scope.get("path", ""))
+        refused = judge_head(request.method, request.get("content-length"), most)
+        body = b""
+        if refused is None:
+            asking = receive()
+            if type(asking) is not CoroutineType:
+                asking = _awaited(asking)
+            message = begin(asking, BODY_SECONDS_MAX)
+            if (
+                isinstance(message, Waiting)
+                or message.get("more_body", False)
+                or message["type"] != "http.request"
+            ):
+                read = await _read(message, receive, most)
+                if read is None:  # the caller has gone
+                    return
+                if isinstance(read, Rejected):
+                    refused = read
+                else:
+                    body = read
+            else:
+                body = message.get("body", b"")
+        if refused is None:
+            request.body = body
+            result = receiver.answer(request, _RUNNER)
+            if isinstance(result, Waiting):
+                result = await result
+        else:
+            result = receiver.refuse(refused)
+        headers = result.asgi_headers.copy()  # middlewares add to it
+        if refused is not None and scope.get("http_version", "1.1").startswith("1"):
+            # What is left of the body would be taken for the next request; HTTP/2 has no such
+            # trouble and forbids the header.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": result.status, "headers": headers})
+        await send({"type": "http.response.body", "body": result.body})
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | Rejected | None:
-        """Return the body, a refusal without reading more, or None where the caller has gone."""
-        most = self._receiver.body_bytes_max
-        length = b""
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                length = value
-                break
-        refused = judge_head(scope["method"], length, body_bytes_max=most)
-        if refused is not None:
-            return refused
+
+async def _awaited(asking: Awaitable[MutableMapping[str, Any]]) -> MutableMapping[str, Any]:
+    return await asking  # a coroutine whatever the server made `receive` of
+
+
+async def _read(
+    first: "MutableMapping[str, Any] | Waiting", receive: Receive, most: int
+) -> bytes | Rejected | None:
+    """Return the body, whose first message has come; a refusal; None where the caller has gone."""
+    if isinstance(first, Waiting):
         try:
-            message = await within(BODY_SECONDS_MAX, _next(receive))
+            message: MutableMapping[str, Any] = await first
         except TimeoutError:
             # A middleware that took the body and hands nothing on would leave us waiting for
             # ever, and the sender with no answer and us with no line in the log.
             return body_unavailable()
-        if message["type"] != "http.request":
-            return None
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            return await _read_rest(body, receive, most)
-        return body if len(body) <= most else too_large(most)
-
-
-async def _next(receive: Receive) -> MutableMapping[str, Any]:
-    return await receive()  # a coroutine whatever the server made `receive` of
-
-
-async def _read_rest(first: bytes, receive: Receive, most: int) -> bytes | Rejected | None:
-    chunks = [first]
-    size = len(first)
-    more = True
-    while more:
-        if size > most:
-            return too_large(most)
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
+    else:
+        message = first
+    chunks = []
+    size = 0
+    while message["type"] == "http.request":
         chunk = message.get("body", b"")
         size += len(chunk)
+        if size > most:
+            return too_large(most)
         chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks) if size <= most else too_large(most)
-
-
-async def _answer(send: Send, result: "Result", *, closes: bool) -> None:
-    headers = [(b"content-length", b"%d" % len(result.body))]
-    headers += _JSON if result.headers is JSON_HEADERS else _encoded(result.headers)
-    if closes:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": result.status, "headers": headers})
-    await send({"type": "http.response.body", "body": result.body})
-
-
-def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-
-
-_JSON = _encoded(JSON_HEADERS)  # those of nearly every answer
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    """There is nothing to start or stop; say so, as a server with lifespan on expects."""
-    while True:
+        if not message.get("more_body", False):
+            return b"".join(chunks)
         message = await receive()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    return None
+
+
+async def _answer_other(kind: str, receive: Receive, send: Send) -> None:
+    """Answer what is no request of HTTP."""
+    if kind == "lifespan":
+        # There is nothing to start or stop; say so, as a server with lifespan on expects.
+        heard = ""
+        while heard != "lifespan.shutdown":
+            heard = (await receive())["type"]
+            await send({"type": heard + ".complete"})
+    elif kind == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from .event import Event
 from .log import logger
 from .outcomes import Drop, Reject, Reply, Retry
-from .result import JSON_HEADERS, Result
+from .recent import Claim, RecentEvents
+from .result import JSON_HEADERS, Result, short_result
 from .router import Handler
-from .running import Runner
+from .running import Runner, Waiting
 
 if TYPE_CHECKING:
     from .observer import Observer
 
-__all__ = ["SYNCHRONOUS_SECONDS", "Ended", "combine", "run_handlers"]
+__all__ = ["HANDLED", "SYNCHRONOUS_SECONDS", "reply_result", "run_handlers"]
 
 SYNCHRONOUS_SECONDS = {"issuing_authorization.request": 1.6}
 """Types whose sender waits for the answer, and how long ours may take: Stripe allows 2 s."""
@@ -30,8 +31,11 @@ _API_VERSION = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)  # 2026-10-28.endiv
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # a day; what is larger is a mistake of units
 
 
+HANDLED = short_result(200, "handled")
+
+
 class Ended:
-    """How one handler's attempt ended."""
+    """How one handler's attempt ended, where it did more than its work."""
 
     __slots__ = ("after", "handler", "outcome", "reply")
 
@@ -60,20 +64,48 @@ _STATUS = {"handler_failed": 500, "retry": 503, "rejected": 422, "dropped": 200,
 
 
 async def run_handlers(
-    event: Event[Any], handlers: Sequence[Handler], runner: Runner, observers: "Sequence[Observer]"
-) -> list[Ended]:
-    """Run all *handlers*, one after the other in their order."""
-    seconds = SYNCHRONOUS_SECONDS.get(event.type)
-    return [
-        await _attempt(event, handler, runner, observers, handler.deadline_seconds or seconds)
-        for handler in _answering_first(handlers)
-    ]
+    event: Event[Any],
+    claim: Claim,
+    recent: RecentEvents | None,
+    runner: Runner,
+    observers: "list[Observer]",
+    answer: list[Result],
+) -> None:
+    """Run the handlers of *claim*, one after the other, settle it, and fill in the *answer*."""
+    handlers = claim.handlers
+    synchronous = SYNCHRONOUS_SECONDS.get(event.type)
+    ended: list[Ended] = []  # those alone that say something: most do their work and no more
+    done: tuple[Handler, ...] = ()
+    reply: Reply | None = None
+    try:
+        for handler in handlers:
+            seconds = handler.deadline_seconds or synchronous
+            try:
+                if observers:
+                    returned = await _observed(event, handler, runner, seconds, observers)
+                else:
+                    returned = runner.call(handler.function, event, handler.is_async, seconds)
+                    if isinstance(returned, Waiting):
+                        returned = await returned
+            except Exception as error:
+                ended.append(_ended_badly(event, handler, error))
+            else:
+                if returned is not None or handler.default is not None:
+                    ended.append(_ended(event, handler, returned))
+        if ended:
+            result, reply = _combined(event, ended)
+            left = [one.handler for one in ended if not one.is_done]
+            done = tuple([handler for handler in handlers if handler not in left])
+        else:
+            result, done = HANDLED, handlers
+    finally:
+        if recent is not None:
+            recent.settle(claim, done, reply)
+    answer.append(result)
 
 
-def combine(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | None]:
+def _combined(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | None]:
     """Return the answer for all attempts of *event*, and the reply in it if there is one."""
-    if all(one.outcome == "handled" and one.reply is None for one in ended):
-        return Result(200, "handled"), None
     reply = next((one.reply for one in ended if one.reply is not None), None)
     if reply is not None and any(one.handler.default is not None for one in ended):
         # Its sender acts on the answer and asks once: a failure of another handler must not
@@ -82,11 +114,11 @@ def combine(event: Event[Any], ended: Sequence[Ended]) -> tuple[Result, Reply | 
     worst = _worst(ended)
     if worst.outcome == "handled" and reply is not None:
         return reply_result(event, reply), reply
-    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
     if worst.outcome == "retry" and worst.after is not None:
         after = min(max(worst.after, 0.0), RETRY_AFTER_SECONDS_MAX)
         headers = (*JSON_HEADERS, ("Retry-After", str(round(after))))
-    return Result(_STATUS[worst.outcome], worst.outcome, headers), None
+        return Result(503, "retry", headers), None
+    return short_result(_STATUS[worst.outcome], worst.outcome), None
 
 
 def reply_result(event: Event[Any], reply: Reply) -> Result:
@@ -100,36 +132,29 @@ def reply_result(event: Event[Any], reply: Reply) -> Result:
     return Result(reply.status, "handled", tuple(headers.items()), reply.body)
 
 
-async def _attempt(
+async def _observed(
     event: Event[Any],
     handler: Handler,
     runner: Runner,
-    observers: "Sequence[Observer]",
     seconds: float | None,
-) -> Ended:
-    try:
-        if not observers:
-            returned = await _call(event, handler, runner, seconds)
-        else:
-            with ExitStack() as stack:
-                for observer in observers:
-                    stack.enter_context(observer.attempt(event, handler.name))
-                returned = await _call(event, handler, runner, seconds)
-    except Exception as error:
-        return _ended_badly(event, handler, error)
+    observers: "list[Observer]",
+) -> object:
+    with ExitStack() as stack:
+        for observer in observers:
+            stack.enter_context(observer.attempt(event, handler.name))
+        returned = runner.call(handler.function, event, handler.is_async, seconds)
+        if isinstance(returned, Waiting):
+            returned = await returned
+        if isinstance(returned, (Retry, Reject, Drop)):
+            raise returned
+        return returned
+
+
+def _ended(event: Event[Any], handler: Handler, returned: object) -> Ended:
+    if isinstance(returned, (Retry, Reject, Drop)):
+        return _ended_badly(event, handler, returned)
     reply = returned if isinstance(returned, Reply) else handler.default
     return Ended(handler, "handled", reply=reply)
-
-
-async def _call(
-    event: Event[Any], handler: Handler, runner: Runner, seconds: float | None
-) -> object:
-    returned = await runner.call(
-        handler.function, event, is_async=handler.is_async, seconds=seconds
-    )
-    if isinstance(returned, (Retry, Reject, Drop)):
-        raise returned
-    return returned
 
 
 def _ended_badly(event: Event[Any], handler: Handler, error: Exception) -> Ended:
@@ -147,13 +172,6 @@ def _ended_badly(event: Event[Any], handler: Handler, error: Exception) -> Ended
     line = "handler failed handler=%s event=%s type=%s"
     logger().error(line, *told, exc_info=error, extra=names)
     return Ended(handler, "handler_failed", reply=handler.default)
-
-
-def _answering_first(handlers: Sequence[Handler]) -> Sequence[Handler]:
-    """Put those with a default answer first: a sender that waits must not wait for the others."""
-    if all(handler.default is None for handler in handlers):
-        return handlers
-    return sorted(handlers, key=lambda handler: handler.default is None)
 
 
 def _worst(ended: Sequence[Ended]) -> Ended:

@@ -52,7 +52,7 @@ class LambdaFace:
 
 def _body(event: Mapping[str, Any], most: int) -> bytes | Rejected:
     body = event.get("body") or ""
-    refused = judge_head(_method(event), None, body_bytes_max=most)
+    refused = judge_head(_method(event), None, most)
     if refused is not None:
         return refused
     if event.get("isBase64Encoded"):

@@ -87,15 +87,7 @@ class Event(Generic[T_co]):
         secret_label: str | None = None,
         client: object = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "payload", payload)
-        put(self, "raw", raw)
-        put(self, "id", id)
-        put(self, "type", type)
-        put(self, "is_thin", is_thin)
-        put(self, "secret_label", secret_label)
-        put(self, "_client", client)
-        put(self, "_object", None)
+        _fill(self, payload, raw, id, type, is_thin, secret_label, client)
 
     # --- fields -----------------------------------------------------------------------------
 
@@ -167,8 +159,16 @@ class Event(Generic[T_co]):
     @property
     def key(self) -> tuple[str | None, bool, str]:
         """What is equal for all deliveries of one fact, twins included: for telling duplicates."""
-        account = _text(self.payload, "account") or _text(self.payload, "context")
-        return (account, self.livemode, _text(self.payload, "snapshot_event") or self.id)
+        payload = self.payload
+        account = payload.get("account")
+        if account is None:
+            account = payload.get("context")
+        if account is not None and not isinstance(account, str):
+            account = None
+        fact = payload.get("snapshot_event")
+        if fact is None or not isinstance(fact, str):
+            fact = self.id
+        return (account, payload.get("livemode") is True, fact)
 
     def _request(self) -> dict[str, Any]:
         # A thin event says {"reason": {"request": {...}}}. API versions before 2017-05-25 give
@@ -187,11 +187,14 @@ class Event(Generic[T_co]):
 
         Raises `ConfigError` for a thin event, which carries none: see `fetch`.
         """
-        if self._object is None:
+        try:
+            built = self._object
+        except AttributeError:  # for the first time
             from .objects import build_object
 
-            object.__setattr__(self, "_object", build_object(self))
-        return cast("T_co", self._object)
+            built = build_object(self)
+            object.__setattr__(self, "_object", built)
+        return cast("T_co", built)
 
     @property
     def sdk(self) -> "stripe.Event":
@@ -250,23 +253,44 @@ class Event(Generic[T_co]):
         return _revive, state
 
 
+# The slots' own setters, which `__setattr__` keeps from everybody else.
+(_put_payload, _put_raw, _put_id, _put_type, _put_is_thin, _put_secret_label, _put_client) = (
+    Event.__dict__[name].__set__
+    for name in ("payload", "raw", "id", "type", "is_thin", "secret_label", "_client")
+)
+
+
+def _fill(
+    event: Event[Any],
+    payload: dict[str, Any],
+    raw: bytes,
+    id_: str,
+    type_: str,
+    is_thin: bool,
+    secret_label: str | None,
+    client: object,
+) -> None:
+    _put_payload(event, payload)
+    _put_raw(event, raw)
+    _put_id(event, id_)
+    _put_type(event, type_)
+    _put_is_thin(event, is_thin)
+    _put_secret_label(event, secret_label)
+    _put_client(event, client)
+
+
 def read_stripe_event(
-    raw: bytes, payload: dict[str, Any], *, secret_label: str | None = None, client: object = None
+    raw: bytes, payload: dict[str, Any], secret_label: str | None = None, client: object = None
 ) -> "Event[Any]":
     """Read a snapshot or thin event. Raises `PayloadError` where *payload* has no id and type."""
     id_, type_ = payload.get("id"), payload.get("type")
     if not (isinstance(id_, str) and id_ and isinstance(type_, str) and type_):
         raise PayloadError("the body has no id and type, so it is not an event")
     is_thin = payload.get("object") == "v2.core.event"
-    return Event(
-        payload,
-        raw,
-        id=id_,
-        type=type_,
-        is_thin=is_thin,
-        secret_label=secret_label,
-        client=client,
-    )
+    # Without its `__init__`, whose seven names cost as much as all the rest of this.
+    event = Event.__new__(Event)
+    _fill(event, payload, raw, id_, type_, is_thin, secret_label, client)
+    return event
 
 
 def read_payload(raw: bytes) -> dict[str, Any]:
@@ -277,7 +301,13 @@ def read_payload(raw: bytes) -> dict[str, Any]:
     nesting deeper than Python's own limit); whatever the bytes, nothing else is raised.
     """
     try:
-        payload = _DECODER.decode(raw.decode())
+        text = raw.decode()
+        try:
+            payload, end = _scan(text, 0)
+        except StopIteration:  # nothing begins at its first character: white space, say
+            end = -1
+        if end != len(text):
+            payload = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise PayloadError("the body is not JSON") from None
     if not isinstance(payload, dict):
@@ -326,3 +356,4 @@ def _refuse_constant(name: str) -> NoReturn:
 
 # Made once: `json.loads` with an argument makes one for every call.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_scan = _DECODER.scan_once  # type: ignore[attr-defined]  # public by its name, and typeshed knows it not

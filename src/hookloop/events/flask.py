@@ -44,7 +44,7 @@ def blueprint_for(receiver: "Receiver", name: str) -> Blueprint:
 
 
 def _read(most: int) -> bytes | Rejected:
-    refused = judge_head(request.method, request.headers.get("Content-Length"), body_bytes_max=most)
+    refused = judge_head(request.method, request.headers.get("Content-Length"), most)
     if refused is not None:
         return refused
     # A chunked request announces no length: read one byte over, and no more.

@@ -7,16 +7,17 @@ from hookloop.clock import Clock
 from hookloop.errors import ConfigError
 from hookloop.signing import TOLERANCE_SECONDS
 
+from .event import Event
 from .handlers import Handlers
 from .incoming import Incoming
 from .keyring import SecretsLike
 from .providers.stripe import Stripe
-from .receive import BODY_BYTES_MAX, Accepted, Rejected, judge_head
+from .receive import BODY_BYTES_MAX, Rejected, wrong_method
 from .receiver import Receiver, SecretsLookup
 from .recent import RECENT_MAX
 from .retrieve import judge_retrieved, read_id
 from .router import is_async
-from .running import Runner
+from .running import Runner, Waiting
 
 if TYPE_CHECKING:
     import stripe
@@ -79,15 +80,18 @@ class Hooks(Handlers, Receiver):
         self._retrieve = retrieve or self._ask_api
         self._retrieve_is_async = retrieve is not None and is_async(retrieve)
 
-    async def _judge(self, request: Incoming, runner: Runner) -> Accepted | Rejected:
+    async def _ask_and_judge(self, request: Incoming, runner: Runner) -> Event[Any] | Rejected:
         if self._needs_secrets:
-            return await super()._judge(request, runner)
-        refused = judge_head(request.method, None, body_bytes_max=self.body_bytes_max)
-        id_ = refused or read_id(request, body_bytes_max=self.body_bytes_max)
+            return await super()._ask_and_judge(request, runner)
+        if request.method != "POST":
+            return wrong_method(request.method)
+        id_ = read_id(request, body_bytes_max=self.body_bytes_max)
         if isinstance(id_, Rejected):
             return id_
         try:
-            found = await runner.call(self._retrieve, id_, is_async=self._retrieve_is_async)
+            found = runner.call(self._retrieve, id_, self._retrieve_is_async)
+            if isinstance(found, Waiting):
+                found = await found
         except Exception as error:
             return Rejected(
                 503,

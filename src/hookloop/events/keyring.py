@@ -40,9 +40,9 @@ class Keyring:
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self.labels)}>"
 
-    def note(self, index: int, now: float) -> None:
-        """Remember that the secret at *index* was the first that fitted, at *now*."""
-        self._needed_at[self.labels[index]] = now
+    def note(self, label: str, now: float) -> None:
+        """Remember that the secret of this *label* was the first that fitted, at *now*."""
+        self._needed_at[label] = now
 
     def needed_at(self) -> dict[str, float | None]:
         """Return by label when each secret was last needed in this process, in Unix seconds."""

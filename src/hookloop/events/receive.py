@@ -4,34 +4,23 @@ All rules about a webhook request, as pure functions: a request in, a verdict ou
 Verify first, parse after: a body nobody signed is never looked into.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hookloop.errors import SignatureError
 
 from .event import Event, PayloadError, read_payload
 from .incoming import Incoming, read_length
-from .result import JSON_HEADERS, Result
+from .keyring import Keyring
+from .result import JSON_HEADERS, Result, short_result
 
 if TYPE_CHECKING:
     from .providers import Provider
 
-__all__ = ["BODY_BYTES_MAX", "Accepted", "Rejected", "judge", "judge_head"]
+__all__ = ["BODY_BYTES_MAX", "Rejected", "judge", "judge_head"]
 
 BODY_BYTES_MAX = 1024 * 1024  # Stripe's largest events are some hundred KB
 
 _ALLOW_POST = (("Allow", "POST"), *JSON_HEADERS)
-
-
-class Accepted:
-    """Signed by one of our secrets, and an event."""
-
-    __slots__ = ("event", "secret")
-
-    def __init__(self, event: Event[Any], secret: int) -> None:
-        self.event = event
-        self.secret = secret
-        """The index of the secret that signed it."""
 
 
 class Rejected:
@@ -51,21 +40,26 @@ class Rejected:
         """Return what the sender is told."""
         if self.status == 405:  # the one status that must say what is allowed
             return Result(self.status, self.outcome, _ALLOW_POST)
-        return Result(self.status, self.outcome)
+        return short_result(self.status, self.outcome)
 
 
 def judge_head(
-    method: str, content_length: str | bytes | None, *, body_bytes_max: int
+    method: str, content_length: str | bytes | None, body_bytes_max: int
 ) -> Rejected | None:
     """Refuse what no body can mend, before any of it is read; None where it is worth reading."""
     if method != "POST":
-        return Rejected(
-            405, "method_not_allowed", "method", f"{method[:20]!r} was sent to a webhook"
-        )
-    length = read_length(content_length)
-    if length is not None and length > body_bytes_max:
-        return too_large(body_bytes_max)
+        return wrong_method(method)
+    # A number of fewer digits than the limit's is below it.
+    if content_length and len(content_length) >= len(str(body_bytes_max)):
+        length = read_length(content_length)
+        if length is not None and length > body_bytes_max:
+            return too_large(body_bytes_max)
     return None
+
+
+def wrong_method(method: str) -> Rejected:
+    """Return the verdict on a request that is no POST."""
+    return Rejected(405, "method_not_allowed", "method", f"{method[:20]!r} was sent to a webhook")
 
 
 def too_large(body_bytes_max: int) -> Rejected:
@@ -81,33 +75,39 @@ def too_large(body_bytes_max: int) -> Rejected:
 def judge(
     request: Incoming,
     provider: "Provider",
-    secrets: Sequence[str],
-    labels: Sequence[str],
-    *,
+    keyring: Keyring,
     now: float,
     tolerance: float,
     body_bytes_max: int,
-) -> Accepted | Rejected:
-    """Judge a request; *now* is Unix seconds. Never raises, whatever the request holds."""
+) -> Event[Any] | Rejected:
+    """
+    Judge a request; *now* is Unix seconds. Never raises, whatever the request holds.
+
+    The secret that signed it is noted in *keyring*.
+    """
+    if request.method != "POST":
+        return wrong_method(request.method)
     body = request.body
     if len(body) > body_bytes_max:
         return too_large(body_bytes_max)
     if not body and read_length(request.get("content-length")):
         return body_unavailable()
-    if not secrets:
+    if not keyring.secrets:
         return Rejected(
             500, "no_secret", "no_secret", "no signing secret is known for this request"
         )
     try:
-        signer = provider.verify(request, secrets, now=now, tolerance=tolerance)
+        signer = provider.verify(request, keyring.secrets, now=now, tolerance=tolerance)
         if isinstance(signer, SignatureError):
             return _unsigned(signer)
-        event = provider.read(request, read_payload(body), secret_label=labels[signer])
+        label = keyring.labels[signer]
+        event = provider.read(request, read_payload(body), secret_label=label)
     except SignatureError as error:
         return _unsigned(error)
     except PayloadError as error:
         return Rejected(400, "invalid_payload", "not_an_event", str(error))
-    return Accepted(event, signer)
+    keyring.note(label, now)
+    return event
 
 
 def _unsigned(error: SignatureError) -> Rejected:

@@ -1,24 +1,24 @@
 """The path of a request: judge it, find its handlers, run them, answer."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
 from hookloop.signing import TOLERANCE_SECONDS
 
-from .attempts import Ended, combine, reply_result, run_handlers
-from .event import Event, as_event
+from .attempts import reply_result, run_handlers
+from .event import PLACEHOLDER_ID, Event, as_event
 from .faces import Faces
 from .incoming import HeadersLike, Incoming
 from .keyring import Keyring, SecretsLike
 from .log import RefusalLog, logger
-from .receive import BODY_BYTES_MAX, Accepted, Rejected, judge, judge_head
-from .recent import RECENT_MAX, RecentEvents
+from .receive import BODY_BYTES_MAX, Rejected, judge
+from .recent import RECENT_MAX, Claim, RecentEvents
 from .registration import Registration
-from .result import Result
-from .router import Handler, is_async
-from .running import AsyncRunner, Runner, SyncRunner, finish
+from .result import Result, short_result
+from .router import is_async
+from .running import Runner, SyncRunner, Waiting
 
 if TYPE_CHECKING:
     from .observer import Observer
@@ -29,14 +29,16 @@ __all__ = ["Receiver", "SecretsLookup"]
 SecretsLookup: TypeAlias = Callable[[Incoming], Any]
 
 _SYNC = SyncRunner()
-_ASYNC = AsyncRunner()
+_IGNORED = short_result(200, "ignored")
+_DUPLICATE = short_result(200, "duplicate")
+_BUSY = short_result(409, "busy")
 
 
 class Receiver(Registration, Faces):
     """
     Handlers, and the requests that make them run.
 
-    Everything of a request happens here once, for every face: the sync ones run `_answer`
+    Everything of a request happens here once, for every face: the sync ones run `answer`
     over a runner that never waits.
     """
 
@@ -63,6 +65,7 @@ class Receiver(Registration, Faces):
         self._clock = clock or SystemClock()
         self._lookup = secrets if callable(secrets) else None
         self._lookup_is_async = callable(secrets) and is_async(secrets)
+        self._is_judged_at_once = self._lookup is None and self._needs_secrets
         self._keyring = Keyring(() if callable(secrets) else secrets or (), provider)
         if self._lookup is None and self._needs_secrets and not self._keyring.secrets:
             raise ConfigError(
@@ -94,14 +97,17 @@ class Receiver(Registration, Faces):
         loop in the background. Never raises, whatever the request holds.
         """
         request = Incoming(_checked_body(body), headers, method=method, path=path)
-        return finish(self._answer(request, _SYNC))
+        return cast("Result", self.answer(request, _SYNC))
 
     async def areceive(
         self, body: bytes, headers: HeadersLike, *, method: str = "POST", path: str = ""
     ) -> Result:
         """Do what `receive` does, from async code: sync handlers run in a thread."""
+        from .async_runner import AsyncRunner
+
         request = Incoming(_checked_body(body), headers, method=method, path=path)
-        return await self._answer(request, _ASYNC)
+        result = self.answer(request, AsyncRunner())
+        return await result if isinstance(result, Waiting) else result
 
     def receive_trusted(self, event: Event[Any]) -> Result:
         """
@@ -109,7 +115,11 @@ class Receiver(Registration, Faces):
 
         The caller's duty: to know where *event* comes from.
         """
-        return finish(self._answer_event(event, _SYNC, self._clock.monotonic()))
+        started = self._clock.monotonic()
+        try:
+            return cast("Result", self._act_on(event, _SYNC, started))
+        except Exception as error:  # a provider of the user's
+            return self._failed(error, started)
 
     def refuse(self, rejected: Rejected) -> Result:
         """Log and observe a request that a face refused before its body was read."""
@@ -143,85 +153,116 @@ class Receiver(Registration, Faces):
 
     # --- the path of a request ----------------------------------------------------------------
 
-    async def _answer(self, request: Incoming, runner: Runner) -> Result:
+    def answer(self, request: Incoming, runner: Runner) -> "Result | Waiting":
+        """Do what `receive` does, by *runner*: for the faces."""
         started = self._clock.monotonic()
+        if not self._is_judged_at_once:
+            return runner.run(self._answer_later(request, runner, started))
         try:
-            verdict = await self._judge(request, runner)
-        except Exception as error:  # a secrets lookup of the user's
+            verdict = judge(
+                request,
+                self.provider,
+                self._keyring,
+                self._clock.wall(),
+                self.tolerance,
+                self.body_bytes_max,
+            )
+            return self._act_on(verdict, runner, started)
+        except Exception as error:  # a provider of the user's
             return self._failed(error, started)
+
+    async def _answer_later(self, request: Incoming, runner: Runner, started: float) -> Result:
+        """Answer a request that can be judged only after something of the user's was asked."""
+        try:
+            result = self._act_on(await self._ask_and_judge(request, runner), runner, started)
+            return await result if isinstance(result, Waiting) else result
+        except Exception as error:
+            return self._failed(error, started)
+
+    async def _ask_and_judge(self, request: Incoming, runner: Runner) -> Event[Any] | Rejected:
+        """Judge a request by the secrets that the user's callable finds for it."""
+        found: Any = ()
+        if request.method == "POST" and self._lookup is not None:
+            found = runner.call(self._lookup, request, self._lookup_is_async)
+            if isinstance(found, Waiting):
+                found = await found
+        keyring = Keyring(found or (), self.provider)
+        now = self._clock.wall()
+        return judge(request, self.provider, keyring, now, self.tolerance, self.body_bytes_max)
+
+    def _act_on(
+        self, verdict: Event[Any] | Rejected, runner: Runner, started: float
+    ) -> "Result | Waiting":
         if isinstance(verdict, Rejected):
             return self._refused(verdict, started)
-        return await runner.unbroken(self._answer_event(verdict.event, runner, started))
-
-    async def _answer_event(self, event: Event[Any], runner: Runner, started: float) -> Result:
-        try:
-            result = await self._handle(event, runner)
-        except Exception as error:  # a filter of the user's
-            return self._failed(error, started)
-        self._observe(result, started, event=event)
-        return result
-
-    async def _judge(self, request: Incoming, runner: Runner) -> Accepted | Rejected:
-        refused = judge_head(request.method, None, body_bytes_max=self.body_bytes_max)
-        if refused is not None:
-            return refused
-        keyring = self._keyring
-        if self._lookup is not None:
-            found = await runner.call(self._lookup, request, is_async=self._lookup_is_async)
-            keyring = Keyring(found or (), self.provider)
-        now = self._clock.wall()
-        verdict = judge(
-            request,
-            self.provider,
-            keyring.secrets,
-            keyring.labels,
-            now=now,
-            tolerance=self.tolerance,
-            body_bytes_max=self.body_bytes_max,
-        )
-        if isinstance(verdict, Accepted):
-            keyring.note(verdict.secret, now)
-        return verdict
-
-    async def _handle(self, event: Event[Any], runner: Runner) -> Result:
-        greeting = self.provider.greeting(event)
+        greeting = self.provider.greeting(verdict)
         if greeting is not None:
-            return reply_result(event, greeting)
-        if self._livemode is not None and event.livemode is not self._livemode:
-            return Result(200, "ignored")
-        for function, is_coroutine in self.filters():
-            kept = await runner.call(function, event, is_async=is_coroutine)
-            if kept is None:
-                return Result(200, "ignored")
-            event = as_event(kept)
+            return self._told(reply_result(verdict, greeting), verdict, started)
+        if self._livemode is not None and verdict.livemode is not self._livemode:
+            return self._told(_IGNORED, verdict, started)
+        answer: list[Result] = []
+        if self._filters or self._included:
+            work = self._filter_and_run(verdict, runner, started, answer)
+        else:
+            claim = self._claim(verdict, started)
+            if isinstance(claim, Result):
+                return self._told(claim, verdict, started)
+            work = run_handlers(verdict, claim, self._recent, runner, self._observers, answer)
+            if self._observers:
+                work = self._and_tell(work, verdict, started, answer)
+        waiting = runner.run_unbroken(work)
+        return answer[0] if waiting is None else Waiting(_filled(answer, waiting))
+
+    async def _filter_and_run(
+        self, event: Event[Any], runner: Runner, started: float, answer: list[Result]
+    ) -> None:
+        try:
+            for function, is_coroutine in self.filters():
+                kept = runner.call(function, event, is_coroutine)
+                if isinstance(kept, Waiting):
+                    kept = await kept
+                if kept is None:
+                    answer.append(self._told(_IGNORED, event, started))
+                    return
+                event = as_event(kept)
+        except Exception as error:
+            answer.append(self._failed(error, started))
+            return
+        claim = self._claim(event, started)
+        if isinstance(claim, Result):
+            answer.append(self._told(claim, event, started))
+        else:
+            await run_handlers(event, claim, self._recent, runner, self._observers, answer)
+            self._told(answer[0], event, started)
+
+    def _claim(self, event: Event[Any], now: float) -> Claim | Result:
+        """Claim *event* for its handlers, or return an answer that needs none of them."""
         handlers = self.router.handlers_for(event.type)
         if not handlers:
-            return Result(200, "ignored")
-        return await self._run_once(event, handlers, runner)
-
-    async def _run_once(
-        self, event: Event[Any], handlers: tuple[Handler, ...], runner: Runner
-    ) -> Result:
-        recent = self._recent
+            return _IGNORED
         # The dashboard's test button sends every event under one id: each is a first one.
-        if recent is None or event.is_placeholder:
-            ended = await run_handlers(event, handlers, runner, self._observers)
-            return combine(event, ended)[0]
-        key = event.key
-        claim = recent.claim(key, handlers, self._clock.monotonic())
-        if claim.is_busy:
-            return Result(409, "busy")
-        if not claim.handlers:
-            if claim.reply is not None:
-                return reply_result(event, claim.reply)
-            return Result(200, "duplicate")
-        ended = []
-        reply = None
-        try:
-            ended = await run_handlers(event, claim.handlers, runner, self._observers)
-            result, reply = combine(event, ended)
-        finally:
-            recent.settle(key, claim, _done(ended), reply)
+        if self._recent is None or event.id == PLACEHOLDER_ID:
+            return Claim(handlers)
+        claim = self._recent.claim(event.key, handlers, now)
+        if claim is None:
+            return _BUSY
+        if claim.handlers:
+            return claim
+        return _DUPLICATE if claim.reply is None else reply_result(event, claim.reply)
+
+    async def _and_tell(
+        self,
+        running: Coroutine[Any, Any, None],
+        event: Event[Any],
+        started: float,
+        answer: list[Result],
+    ) -> None:
+        await running
+        self._told(answer[0], event, started)
+
+    def _told(self, result: Result, event: Event[Any], started: float) -> Result:
+        if self._observers:
+            self._observe(result, started, event=event)
         return result
 
     def _failed(self, error: Exception, started: float) -> Result:
@@ -232,7 +273,8 @@ class Receiver(Registration, Faces):
     def _refused(self, rejected: Rejected, started: float) -> Result:
         self._refusals.tell(rejected, self._clock.monotonic())
         result = rejected.result()
-        self._observe(result, started, reason=rejected.reason)
+        if self._observers:
+            self._observe(result, started, reason=rejected.reason)
         return result
 
     def _observe(
@@ -243,8 +285,6 @@ class Receiver(Registration, Faces):
         event: Event[Any] | None = None,
         reason: str | None = None,
     ) -> None:
-        if not self._observers:
-            return
         from .observer import Answered
 
         seconds = self._clock.monotonic() - started
@@ -259,8 +299,9 @@ class Receiver(Registration, Faces):
                 logger().error("an observer raised", exc_info=error)
 
 
-def _done(ended: list[Ended]) -> tuple[Handler, ...]:
-    return tuple([one.handler for one in ended if one.is_done])
+async def _filled(answer: list[Result], waiting: Waiting) -> Result:
+    await waiting
+    return answer[0]
 
 
 def _checked_body(body: object) -> bytes:

@@ -8,8 +8,8 @@ be shared by several workers, belongs in an inbox.
 
 # What `threading.Lock` is; `threading` itself costs 1 ms to import.
 from _thread import allocate_lock
-from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import islice
 
 from .outcomes import Reply
 from .router import Handler
@@ -21,30 +21,53 @@ LEASE_SECONDS = 600.0  # a run that takes longer is taken for hung, and the even
 
 
 class Claim:
-    """What to do about an event that has come."""
+    """
+    An event that has come, taken for some handlers.
 
-    __slots__ = ("handlers", "is_busy", "reply")
+    The first claim of an event stays, as all that is remembered of it: there are thousands.
+    """
+
+    __slots__ = ("_first", "_others", "done", "handlers", "reply", "until")
 
     def __init__(
-        self, handlers: tuple[Handler, ...], *, is_busy: bool = False, reply: Reply | None = None
+        self, handlers: tuple[Handler, ...], until: float = 0.0, first: "Claim | None" = None
     ) -> None:
         self.handlers = handlers
-        """Those still to run; empty for a duplicate of what is done."""
-        self.is_busy = is_busy
-        """Whether another request is at it this very moment."""
-        self.reply = reply
-        """What its sender was told, where the event asked for an answer."""
-
-
-class _Seen:
-    __slots__ = ("done", "leases", "reply")
-
-    def __init__(self, leases: dict[Handler, float]) -> None:
-        self.done: set[Handler] = set()
-        self.leases = leases
-        """Who is at it, and until when nobody else may be. Per handler: the twin of an event
-        has handlers of its own, which need not wait."""
+        """Those still to run; empty where they have ended, and for a duplicate."""
+        self.until = until
+        """When they are taken for hung, and may run again."""
+        self.done: tuple[Handler, ...] = ()
+        """Those that need not run again."""
         self.reply: Reply | None = None
+        """What the event's sender was told, where it asked for an answer."""
+        self._first = first
+        self._others: tuple[Claim, ...] = ()
+        """Later claims: of a failed event that came again, or of a twin with handlers of its
+        own, which need not wait."""
+
+    def again(self, handlers: tuple[Handler, ...], now: float) -> "Claim | None":
+        """Claim the event of this first claim for those that have not done it; None if busy."""
+        left = tuple(handler for handler in handlers if handler not in self.done)
+        self._others = tuple(claim for claim in self._others if claim.until > now)
+        for claim in (self, *self._others):
+            if claim.until > now and any(handler in claim.handlers for handler in left):
+                return None
+        claim = Claim(left, now + LEASE_SECONDS, self)
+        claim.reply = self.reply
+        if left:
+            self._others += (claim,)
+        return claim
+
+    def settle(self, done: tuple[Handler, ...], reply: Reply | None) -> None:
+        first = self._first
+        self.handlers = ()
+        if first is None:
+            first = self
+        else:
+            first._others = tuple(claim for claim in first._others if claim is not self)
+        first.done += done
+        if reply is not None:
+            first.reply = reply
 
 
 class RecentEvents:
@@ -56,45 +79,39 @@ class RecentEvents:
 
     def __init__(self, events_max: int = RECENT_MAX) -> None:
         self._events_max = events_max
-        self._seen: OrderedDict[Hashable, _Seen] = OrderedDict()
+        self._firsts: dict[Hashable, Claim] = {}
         self._lock = allocate_lock()
 
-    def claim(self, key: Hashable, handlers: tuple[Handler, ...], now: float) -> Claim:
-        """Take the event *key* for those of *handlers* that have not done it yet."""
-        with self._lock:
-            seen = self._seen.get(key)
-            if seen is None:
-                self._seen[key] = _Seen(dict.fromkeys(handlers, now + LEASE_SECONDS))
-                self._forget_oldest()
-                return Claim(handlers)
-            left = tuple(handler for handler in handlers if handler not in seen.done)
-            if any(seen.leases.get(handler, now) > now for handler in left):
-                return Claim((), is_busy=True)
-            for handler in left:
-                seen.leases[handler] = now + LEASE_SECONDS
-            return Claim(left, reply=seen.reply)
+    def claim(self, key: Hashable, handlers: tuple[Handler, ...], now: float) -> Claim | None:
+        """
+        Take the event *key* for those of *handlers* that have not done it yet.
 
-    def settle(
-        self, key: Hashable, claim: Claim, done: tuple[Handler, ...], reply: Reply | None = None
-    ) -> None:
-        """End *claim*; those of its handlers that are *done* need not run again for *key*."""
+        Return None where another request is at it this very moment.
+        """
+        claim = Claim(handlers, now + LEASE_SECONDS)
+        first = self._firsts.setdefault(key, claim)  # one step: of two threads, one is first
+        if first is not claim:
+            with self._lock:
+                return first.again(handlers, now)
+        if len(self._firsts) > self._events_max:
+            self._forget_oldest()
+        return claim
+
+    def settle(self, claim: Claim, done: tuple[Handler, ...], reply: Reply | None = None) -> None:
+        """End *claim*; those of its handlers that are *done* need not run again."""
         with self._lock:
-            seen = self._seen.get(key)
-            if seen is None:
-                return
-            for handler in claim.handlers:
-                seen.leases.pop(handler, None)
-            seen.done.update(done)
-            seen.reply = reply or seen.reply
+            claim.settle(done, reply)
 
     def clear(self) -> None:
         """Forget everything, as a new process would."""
         with self._lock:
-            self._seen.clear()
+            self._firsts.clear()
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._firsts)
 
     def _forget_oldest(self) -> None:
-        while len(self._seen) > self._events_max:
-            self._seen.popitem(last=False)
+        # Some at once: each time, a dict looks for its oldest key from where its first once was.
+        with self._lock:
+            for key in list(islice(self._firsts, max(1, self._events_max // 50))):
+                self._firsts.pop(key, None)

@@ -9,9 +9,9 @@ is the caller's.
 import re
 from typing import Any
 
-from .event import PayloadError, read_payload, read_stripe_event
+from .event import Event, PayloadError, read_payload, read_stripe_event
 from .incoming import Incoming, read_length
-from .receive import Accepted, Rejected, body_unavailable, too_large
+from .receive import Rejected, body_unavailable, too_large
 
 __all__ = ["judge_retrieved", "read_id"]
 
@@ -34,7 +34,7 @@ def read_id(request: Incoming, *, body_bytes_max: int) -> str | Rejected:
     return id_
 
 
-def judge_retrieved(id_: str, found: Any, *, client: object = None) -> Accepted | Rejected:
+def judge_retrieved(id_: str, found: Any, *, client: object = None) -> Event[Any] | Rejected:
     """Judge what the API gave for *id_*: a dict, or None where it has no such event."""
     if found is None:
         return Rejected(401, "unknown_event", "unknown_event", f"the API has no event {id_}")
@@ -43,6 +43,6 @@ def judge_retrieved(id_: str, found: Any, *, client: object = None) -> Accepted 
             500, "failed", "failed", f"retrieve({id_!r}) returned no dict of that event"
         )
     try:
-        return Accepted(read_stripe_event(b"", found, client=client), 0)
+        return read_stripe_event(b"", found, client=client)
     except PayloadError as error:
         return Rejected(400, "invalid_payload", "not_an_event", str(error))

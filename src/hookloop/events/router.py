@@ -94,10 +94,16 @@ class Router:
     # --- looking up -------------------------------------------------------------------------
 
     def handlers_for(self, type_: str) -> tuple[Handler, ...]:
-        """Return the handlers of an event type, in the order they were registered."""
+        """
+        Return the handlers of an event type, in the order they were registered.
+
+        But those with a default answer come first: a sender that waits for it must not wait
+        for the others.
+        """
         found = self._found.get(type_)
         if found is None:
-            found = tuple(rule.handler for rule in self.rules() if rule.matches(type_))
+            matching = [rule.handler for rule in self.rules() if rule.matches(type_)]
+            found = tuple(sorted(matching, key=lambda handler: handler.default is None))
             # Only what is named in full is remembered: a sender cannot fill this with made-up
             # types, which a prefix or on_any would match.
             if any(type_ in rule.types for rule in self.rules()):

@@ -1,59 +1,78 @@
-"""How handlers are called: in this thread for the sync faces, on the loop for the async ones."""
+"""How handlers are called, and how the sync faces do it; `async_runner` is for the async ones."""
 
-import sys
-from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Protocol, TypeVar
 
 from hookloop.errors import LocalError
 
-if TYPE_CHECKING:
-    import asyncio
-
-__all__ = ["ASYNC_SECONDS", "AsyncRunner", "Runner", "SyncRunner", "finish", "within"]
+__all__ = ["ASYNC_SECONDS", "Runner", "SyncRunner", "Waiting"]
 
 ASYNC_SECONDS = 20.0  # Stripe gives up soon after; an answer that late is a retry anyway
 
 T = TypeVar("T")
 
 
+class Waiting:
+    """
+    What is returned by what has come to wait: await it for the rest, and for the value.
+
+    Most of what we call never waits, and to go on at once with its value costs a third of
+    what awaiting it does.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, rest: Awaitable[Any]) -> None:
+        self._rest = rest
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._rest.__await__()
+
+
 class Runner(Protocol):
     """Calls a function of the user's, sync or async, from code that is written once for both."""
 
-    async def call(
+    def call(
         self,
         function: Callable[[Any], Any],
         argument: object,
-        *,
-        is_async: bool,
+        is_async: bool,  # by its place: this is called for every event
         seconds: float | None = None,
     ) -> Any:
         """
-        Return what ``function(argument)`` returns or resolves to.
+        Return what ``function(argument)`` returns or resolves to, or a `Waiting` for it.
 
         Raises `TimeoutError` after *seconds*: an async function is cancelled then; a sync
         one cannot be, and runs on unheard.
         """
         ...
 
-    async def unbroken(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what *coroutine* returns; it runs to its end though its caller is cancelled."""
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T | Waiting:
+        """Return what *coroutine* returns, or a `Waiting` for it."""
+        ...
+
+    def run_unbroken(self, work: Coroutine[Any, Any, None]) -> Waiting | None:
+        """
+        Run *work* to its end though its caller is cancelled; None: it has ended already.
+
+        It returns nothing, for a value costs an exception where nobody awaits it.
+        """
         ...
 
 
 class SyncRunner:
     """
-    For faces that are sync: its `call` never waits, so `finish` can run the caller to its end.
+    For faces that are sync: it never gives a `Waiting`, so no coroutine over it waits either.
 
     Sync functions run in the calling thread, where the framework's own transactions and
     request contexts are; async ones on the shared loop.
     """
 
-    async def call(
+    def call(
         self,
         function: Callable[[Any], Any],
         argument: object,
-        *,
-        is_async: bool,
+        is_async: bool,  # as in `Runner`
         seconds: float | None = None,
     ) -> Any:
         if is_async:
@@ -71,111 +90,14 @@ class SyncRunner:
             return run_in_background(lambda made: made, returned, seconds=ASYNC_SECONDS)
         return returned
 
-    async def unbroken(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await coroutine  # nobody can cancel what never waits
-
-
-class AsyncRunner:
-    """For faces that are async: sync functions run in a thread, so that none blocks the loop."""
-
-    async def call(
-        self,
-        function: Callable[[Any], Any],
-        argument: object,
-        *,
-        is_async: bool,
-        seconds: float | None = None,
-    ) -> Any:
-        import asyncio
-
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
-            if is_async:
-                return await within(seconds or ASYNC_SECONDS, function(argument))
-            async with asyncio.timeout(seconds):
-                returned = await asyncio.to_thread(function, argument)
-            if isinstance(returned, Coroutine):  # a plain function that made one
-                async with asyncio.timeout(ASYNC_SECONDS):
-                    return await returned
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Nobody cancels us: the function did it to itself, and must not take the rest along.
-            raise RuntimeError("the handler cancelled itself") from None
-        return returned
-
-    async def unbroken(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        # A caller that hangs up makes some servers cancel us. Handlers are in the middle of
-        # their work then: they run on, and the sender's next attempt finds the event done.
-        import asyncio
-
-        task = _start(coroutine)
-        if task.done():
-            return task.result()
-        _unbroken.add(task)
-        task.add_done_callback(_unbroken.discard)
-        return await asyncio.shield(task)
-
-
-_unbroken: "set[asyncio.Task[Any]]" = set()  # a loop itself holds its tasks but weakly
-
-
-def _start(coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Return a task: a started one where Python can do so, which is half the price."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)
-
-
-async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
-    """
-    Return what *coroutine* returns, or raise `TimeoutError` after *seconds*.
-
-    A timer costs as much as the rest of a short handler's call, and a coroutine that never
-    waits needs none: so it gets one only where it comes to wait.
-    """
-    import asyncio
-
-    try:
-        waited_for = coroutine.send(None)
-    except StopIteration as end:
-        returned: T = end.value
-        return returned
-    async with asyncio.timeout(seconds):
-        rest: T = await _Rest(coroutine, waited_for)
-        return rest
-
-
-class _Rest:
-    """Awaits the rest of a coroutine that has come to wait."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> None:
-        self._coroutine = coroutine
-        self._waited_for = waited_for
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        waited_for = self._waited_for
-        try:
-            while True:
-                try:
-                    sent = yield waited_for
-                except BaseException as error:  # a cancel, say: the coroutine's to see
-                    waited_for = self._coroutine.throw(error)
-                else:
-                    waited_for = self._coroutine.send(sent)
+            coroutine.send(None)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
+        coroutine.close()
+        raise LocalError("a sync face came to wait for something: this is a bug of hookloop")
 
-
-def finish(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run to its end a coroutine that never waits, as those over a `SyncRunner` do not."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    coroutine.close()
-    raise LocalError("a sync face came to wait for something: this is a bug of hookloop")
+    def run_unbroken(self, work: Coroutine[Any, Any, None]) -> None:
+        self.run(work)  # nobody can cancel what never waits

@@ -36,7 +36,7 @@ class WsgiFace:
 def _read(environ: Environ, most: int) -> bytes | Rejected:
     """Return the body, or a refusal; the server drops what is left unread."""
     announced = environ.get("CONTENT_LENGTH")
-    refused = judge_head(environ["REQUEST_METHOD"], announced, body_bytes_max=most)
+    refused = judge_head(environ["REQUEST_METHOD"], announced, most)
     if refused is not None:
         return refused
     length = read_length(announced)

@@ -5,7 +5,8 @@ import contextlib
 
 import pytest
 
-from hookloop.events.running import AsyncRunner
+from hookloop.events.async_runner import AsyncRunner
+from hookloop.events.running import Waiting
 
 RUNNER = AsyncRunner()
 
@@ -17,8 +18,17 @@ async def next_turn(value):
     return await future
 
 
+async def awaited(run, work):
+    returned = run(work)
+    return await returned if isinstance(returned, Waiting) else returned
+
+
 def call(handler, *, seconds: float | None = None):
-    return asyncio.run(RUNNER.call(handler, "evt", is_async=True, seconds=seconds))
+    async def main():
+        returned = RUNNER.call(handler, "evt", is_async=True, seconds=seconds)
+        return await returned if isinstance(returned, Waiting) else returned
+
+    return asyncio.run(main())
 
 
 def test_a_handler_that_never_waits_returns_its_value():
@@ -84,15 +94,23 @@ def test_a_handlers_own_timeout_works():
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_unbroken_returns_what_the_coroutine_returns(waits: bool):
+def test_unbroken_work_runs_to_its_end(waits: bool):
     """Whether or not it comes to wait."""
+    done = []
 
     async def work():
         if waits:
             await next_turn(None)
-        return "done"
+        done.append("done")
 
-    assert asyncio.run(RUNNER.unbroken(work())) == "done"
+    async def main():
+        waiting = RUNNER.run_unbroken(work())
+        assert (waiting is not None) is waits
+        if waiting is not None:
+            await waiting
+
+    asyncio.run(main())
+    assert done == ["done"]
 
 
 def test_unbroken_work_outlives_a_caller_that_is_cancelled():
@@ -106,7 +124,7 @@ def test_unbroken_work_outlives_a_caller_that_is_cancelled():
             await may_go_on.wait()
             ended.set()
 
-        caller = asyncio.ensure_future(RUNNER.unbroken(work()))
+        caller = asyncio.ensure_future(awaited(RUNNER.run_unbroken, work()))
         await begun.wait()
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):

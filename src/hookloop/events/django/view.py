@@ -76,7 +76,7 @@ class _Every(frozenset[str]):
 
 def _read(request: HttpRequest, most: int) -> bytes | Rejected:
     announced = request.headers.get("Content-Length")
-    refused = judge_head(request.method or "", announced, body_bytes_max=most)
+    refused = judge_head(request.method or "", announced, most)
     if refused is not None:
         return refused
     try:

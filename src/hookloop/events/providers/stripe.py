@@ -31,14 +31,12 @@ class Stripe:
         self, request: Incoming, secrets: Sequence[str], *, now: float, tolerance: float
     ) -> int | SignatureError:
         header = request.get("stripe-signature")
-        return match_stripe(request.body, header, secrets, now=now, tolerance=tolerance)
+        return match_stripe(request.body, header, secrets, now, tolerance)
 
     def read(
         self, request: Incoming, payload: dict[str, Any], *, secret_label: str | None
     ) -> Event[Any]:
-        return read_stripe_event(
-            request.body, payload, secret_label=secret_label, client=self._client
-        )
+        return read_stripe_event(request.body, payload, secret_label, self._client)
 
     def greeting(self, _event: Event[Any]) -> Reply | None:
         return None
