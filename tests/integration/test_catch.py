@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +27,8 @@ from tunnel_loop import (
     until,
 )
 
-from hookloop.tunnel.agent import running_agent
+from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
+from hookloop.tunnel.agent.config import Upstream
 from hookloop.tunnel.catch.file import CatchConfig
 from hookloop.tunnel.catch.observer import Caught, Delivered, NotCaught, Postponed
 from hookloop.tunnel.catch.rules import CatchRules
@@ -290,3 +292,166 @@ async def start_agent(relay, port: int, folder: Path):
     )
     assert await soon(process.stdout.readline()) == b"up\n"
     return process
+
+
+# --- the relay's side ------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def catching_relay(folder, **settings):
+    """A relay that catches, and the means to call it."""
+    async with AsyncExitStack() as stack:
+        config = relay_config(catch_folder=folder / "relay", hold_seconds=0.0, **settings)
+        relay = await stack.enter_async_context(running_relay(config))
+
+        async def ask(request: bytes):
+            return await (await open_caller(stack, relay.port)).ask(request)
+
+        yield relay, ask
+
+
+@asynccontextmanager
+async def its_agent(relay, app, folder, **settings):
+    """An agent that asks the relay to catch for it, and its app."""
+    async with running_upstream(app) as port:
+        catch = None if folder is None else CatchConfig(folder=folder / "agent")
+        config = agent_config(relay, port, catch=catch, **settings)
+        async with running_agent(config) as agent:
+            yield agent
+    await until(lambda: relay.statistics().sessions == 0)
+
+
+@on_a_loop
+async def test_the_relay_keeps_what_comes_while_the_agent_is_away(tmp_path):
+    """A laptop that is closed for an hour has missed nothing; its app gets it in order."""
+    app = App()
+    async with catching_relay(tmp_path) as (relay, ask):
+        async with its_agent(relay, app, tmp_path):
+            assert (await ask(post(b"live"))).status == 200
+        for number in range(5):
+            answer = await ask(post(b"%d" % number, fields=SIGNED))
+            assert answer.status == 202
+        assert (await ask(get())).status == 404  # a page says that nobody is there
+
+        async with its_agent(relay, app, tmp_path):
+            await until(lambda: len(app.requests) == 6)
+            assert (await ask(post(b"live again"))).status in {200, 202}
+            await until(lambda: len(app.requests) == 7)
+
+    assert app.bodies == [b"live", b"0", b"1", b"2", b"3", b"4", b"live again"]
+    assert app.requests[1].values(b"stripe-signature") == [b"t=1,v1=abc"]
+    assert app.requests[1].values(b"x-forwarded-host") == [b"shop.tun.test"]
+    assert len(app.requests[1].values(b"hookloop-caught-at")) == 1
+
+
+@on_a_loop
+async def test_a_large_body_waits_at_the_relay_bit_for_bit(tmp_path):
+    """Up to a mebibyte; its sender hears of more than that, and has to keep it."""
+    app, body = App(), bytes(range(256)) * 4096
+    async with catching_relay(tmp_path) as (relay, ask):
+        async with its_agent(relay, app, tmp_path):
+            pass
+        assert (await ask(post(body))).status == 202
+        assert (await ask(post(body + b"x"))).status == 404
+        head = b"POST / HTTP/1.1\r\nHost: shop.tun.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        refused = await ask(head + chunked(body, b"x"))
+        assert (refused.status, refused.values(b"retry-after")) == (503, [b"30"])
+
+        async with its_agent(relay, app, tmp_path):
+            await until(lambda: app.requests)
+
+    assert app.bodies == [body]
+
+
+@on_a_loop
+async def test_a_relay_that_restarts_still_knows_whom_it_catches_for(tmp_path):
+    """Also for an agent that has not come back yet."""
+    app = App()
+    async with catching_relay(tmp_path) as (relay, ask):
+        async with its_agent(relay, app, tmp_path):
+            pass
+        assert (await ask(post(b"before"))).status == 202
+    async with catching_relay(tmp_path) as (relay, ask):
+        assert (await ask(post(b"after"))).status == 202
+        async with its_agent(relay, app, tmp_path):
+            await until(lambda: len(app.requests) == 2)
+
+    assert app.bodies == [b"before", b"after"]
+
+
+@on_a_loop
+async def test_what_was_caught_is_for_its_owner_alone(tmp_path):
+    """Whoever has the name next, with another token, gets none of it; the owner does, later."""
+    tokens = (TOKEN, "hlt_of-somebody-else-altogether")
+    mine, theirs = App(), App()
+    async with catching_relay(tmp_path, tokens=tokens) as (relay, ask):
+        async with its_agent(relay, mine, tmp_path):
+            pass
+        assert (await ask(post(b"mine"))).status == 202
+        async with its_agent(relay, theirs, None, token=tokens[1]):
+            assert (await ask(post(b"theirs"))).status == 200
+        assert (await ask(post(b"nobody's"))).status == 404  # they did not ask for it
+        async with its_agent(relay, mine, tmp_path):
+            await until(lambda: mine.requests)
+
+    assert (mine.bodies, theirs.bodies) == ([b"mine"], [b"theirs"])
+
+
+@on_a_loop
+async def test_both_must_want_it(tmp_path):
+    """A relay that may not, or an agent that did not ask: the caller hears that nobody is there."""
+    async with catching_relay(tmp_path) as (relay, ask):
+        async with its_agent(relay, App(), None):
+            pass
+        assert (await ask(post(b"x"))).status == 404
+    async with running_relay(relay_config(hold_seconds=0.0)) as relay, AsyncExitStack() as stack:
+        async with its_agent(relay, App(), tmp_path):
+            pass
+        assert (await (await open_caller(stack, relay.port)).ask(post(b"x"))).status == 404
+
+
+def test_a_relay_that_is_killed_has_lost_nothing(tmp_path):
+    """SIGKILL of the relay's process with caught requests on its disk."""
+
+    @on_a_loop
+    async def scenario():
+        app, port = App(), free_port()
+        first, url = await start_relay(tmp_path, port)
+        async with AsyncExitStack() as stack:
+
+            async def ask(request: bytes):
+                return await (await open_caller(stack, port)).ask(request)
+
+            host = f"{NAME}.tun.localhost".encode()
+            async with running_upstream(app) as upstream:
+                catch = CatchConfig(folder=tmp_path / "agent")
+                config = AgentConfig(
+                    url, TOKEN, (TunnelConfig(Upstream("127.0.0.1", upstream), NAME, catch=catch),)
+                )
+                async with running_agent(config):
+                    pass
+                for number in range(5):
+                    assert (await ask(post(b"%d" % number, host=host))).status == 202
+                first.kill()
+                await soon(first.communicate())
+                second, _ = await start_relay(tmp_path, port)
+                assert (await ask(post(b"5", host=host))).status == 202
+                async with running_agent(config):
+                    await until(lambda: len(app.requests) == 6)
+                second.terminate()
+                await soon(second.communicate())
+
+        assert app.bodies == [b"%d" % number for number in range(6)]
+
+    scenario()
+
+
+async def start_relay(folder: Path, port: int):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hookloop", "relay", "--json", "--token", TOKEN),
+        *("--port", str(port), "--allow-catch", str(folder / "relay")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    line = json.loads(await soon(process.stdout.readline()))
+    return process, line["value"]

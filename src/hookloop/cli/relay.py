@@ -15,6 +15,7 @@ from .relay_options import (
     DEFAULT_PORT,
     AccessLogOption,
     AdminOption,
+    AllowCatchOption,
     ConfigOption,
     DomainOption,
     DrainSecondsOption,
@@ -71,6 +72,7 @@ def start(
     proxy_protocol: ProxyProtocolOption = None,
     admin: AdminOption = None,
     drain_seconds: DrainSecondsOption = None,
+    allow_catch: AllowCatchOption = None,
     log_format: LogFormatOption = None,
     access_log: AccessLogOption = None,
     tls_cert: TlsCert = None,
@@ -98,6 +100,7 @@ def start(
         "public_url": public_url,
         "proxy_protocol": proxy_protocol,
         "drain_seconds": drain_seconds,
+        "catch_folder": allow_catch,
         "log_format": log_format,
         "access_log": access_log,
     }

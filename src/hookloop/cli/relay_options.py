@@ -10,6 +10,7 @@ __all__ = [
     "DEFAULT_PORT",
     "AccessLogOption",
     "AdminOption",
+    "AllowCatchOption",
     "ConfigOption",
     "DomainOption",
     "DrainSecondsOption",
@@ -81,6 +82,13 @@ AdminOption = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT", help="Where metrics, liveness and readiness are, if anywhere."
+    ),
+]
+AllowCatchOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Keep webhooks here for agents that are away, where they ask for it with --catch.",
     ),
 ]
 DrainSecondsOption = Annotated[

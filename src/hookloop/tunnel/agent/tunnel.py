@@ -4,7 +4,7 @@ import asyncio
 
 from hookloop.clock import Clock
 from hookloop.errors import RefusedError
-from hookloop.tunnel.wire.messages import Bind, Bound, Refused
+from hookloop.tunnel.wire.messages import Bind, Bound, CatchWish, Refused
 
 from .config import TunnelConfig
 from .pipeline import Pipeline
@@ -71,7 +71,16 @@ class Tunnel:
         up: URLs are pasted places.
         """
         config = self.config
-        return Bind(self.ref, self.name, config.protocol, config.remote_port)
+        return Bind(
+            self.ref, self.name, config.protocol, config.remote_port, catch=self._catch_wish()
+        )
+
+    def _catch_wish(self) -> CatchWish | None:
+        """Let the relay catch too, if its owner lets it: under a name that will be ours again."""
+        catch = self.config.catch
+        if catch is None or self.config.name is None:
+            return None
+        return CatchWish(catch.rules.status, catch.rules.paths)
 
     def bound(self, bound: Bound) -> None:
         self.name, self.url = bound.name, bound.url

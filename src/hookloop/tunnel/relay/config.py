@@ -72,6 +72,11 @@ class RelayConfig:
     """The least that is logged: ``debug``, ``info``, ``warning`` or ``error``."""
     access_log: bool = False
     """A line for each exchange, when it has ended."""
+    catch_folder: Path | None = None
+    """
+    Where webhooks are kept for agents that are away and have asked for it; None: nowhere, and
+    their senders are told that the agent is offline.
+    """
     limits: RelayLimits = field(default_factory=RelayLimits)
     """What callers and agents may take."""
     tls: TlsSettings | None = None
@@ -114,6 +119,11 @@ class RelayConfig:
         for name in ("drain_seconds", "unready_seconds", "hold_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
+        if self.catch_folder is not None and self.workers > 1:
+            raise ConfigError(
+                "a relay that catches is one process, which has the file: workers is "
+                f"{self.workers}, so set it to 1 or leave catch_folder out"
+            )
         if not 1 <= self.workers <= WORKERS_MAX:
             raise ConfigError(f"workers is {self.workers}: use 1 to {WORKERS_MAX}")
 

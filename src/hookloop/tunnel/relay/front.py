@@ -15,6 +15,7 @@ from .link import Link
 from .refusal import Refusal
 
 if TYPE_CHECKING:
+    from .catch_link import CatchLink
     from .downstream import Downstream
 
 __all__ = ["Front", "Page", "Route", "peer_name"]
@@ -22,10 +23,10 @@ __all__ = ["Front", "Page", "Route", "peer_name"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A request goes to an agent."""
+    """A request goes to an agent, or where it waits for one."""
 
     tunnel: str
-    link: Link
+    link: "Link | CatchLink"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,12 @@ class Link:
         clock: Clock,
         streams_max: int,
         tickets: "LaneTickets[Link]",
+        on_granted: "Callable[[Link, Bind, str], None]" = lambda *_: None,
     ) -> None:
-        """*remote* is the agent's address; *streams_max* is our limit beside its own."""
+        """
+        *remote* is the agent's address; *streams_max* is our limit beside its own;
+        *on_granted* is told of each tunnel the agent gets, with the name it has.
+        """
         self.token = token
         self.remote = remote
         self.agent_id = ""
@@ -115,6 +119,7 @@ class Link:
         """From the first stream on that wants a lane."""
         self._look: asyncio.TimerHandle | None = None
         self._on_lost = on_lost
+        self._on_granted = on_granted
         self._streams_max = streams_max
         self._is_revoked = False
         self._callers: dict[int, AnsweredCaller] = {}
@@ -240,6 +245,7 @@ class Link:
         """Give the agent the tunnel it asked for."""
         self._session.accept_bind(Bound(bind.ref, name, url))
         self._carrier.flush_soon()
+        self._on_granted(self, bind, name)
         values = Values(tunnel=name, url=url, token=self.token.id, agent=self.agent_id)
         logger.info("tunnel bound %s", values)
 

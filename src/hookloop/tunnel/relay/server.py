@@ -17,7 +17,7 @@ from hookloop.ids import RandomSource, new_id
 from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire import handshake
 from hookloop.tunnel.wire.handshake import Carriage
-from hookloop.tunnel.wire.messages import Hello
+from hookloop.tunnel.wire.messages import Bind, Hello
 from hookloop.version import __version__
 
 from .admin import Admin, start_admin
@@ -39,6 +39,8 @@ from .refusal import Refusal
 from .tokens import Tokens
 
 if TYPE_CHECKING:
+    from .catch_link import CatchLink
+    from .catching import Catching
     from .metrics import Gauges
     from .tls_service import TlsService
 
@@ -114,9 +116,14 @@ class Relay:
         self._all_gone = asyncio.Event()
         self._is_draining = False
         self._admin: Admin | None = None
+        self._catching: Catching | None = None
 
     async def start(self) -> None:
-        """Raises `ConfigError` if an address cannot be had."""
+        """
+        Raises `ConfigError` if an address cannot be had, and that or `StoreError` where there is
+        no place to catch in.
+        """
+        await self._start_catching()
         await self._start_admin()
         host, port = self.config.host, self.config.port
         try:
@@ -124,8 +131,23 @@ class Relay:
             self._server = await self._listen(host, port)
         except OSError as error:
             await self._stop_admin()
+            await self._stop_catching()
             raise ConfigError(cannot_listen(host, port, error)) from error
         self._gate.watch()
+
+    async def _start_catching(self) -> None:
+        if self.config.catch_folder is None:
+            return
+        from .catching import Catching  # who does not catch needs no SQLite
+
+        folder = self.config.catch_folder
+        self._catching = Catching(folder, self._online_link, clock=self.clock)
+        await self._catching.start()
+
+    async def _stop_catching(self) -> None:
+        if self._catching is not None:
+            await self._catching.stop()
+            self._catching = None
 
     async def _start_admin(self) -> None:
         if self.config.admin_port is None:
@@ -168,6 +190,7 @@ class Relay:
         await self._server.wait_closed()
         self._server = None
         await self._stop_admin()
+        await self._stop_catching()
 
     async def _drain(self, server: "asyncio.Server | TlsService | ProxiedListener") -> None:
         server.close()
@@ -294,16 +317,14 @@ class Relay:
             message = "challenges of certificate authorities are no tunnel's to answer"
             return Refusal(404, "no_challenge", message)
         host = admitted.host
+        if self._catching and (caught := self._catching.link_for(host, admitted.head)):
+            return self._route(*caught)
         found = self._landlord.find(host)
         if found is not None and found.protocol != "http":
             message = f"the tunnel {found.name!r} ends TLS itself: connect to it by its own name"
             return Refusal(421, "misdirected", message)
         if found is not None and found.link is not None and not found.link.is_going_away:
-            wait = self._rates.take(found.name, self.clock.monotonic())
-            if wait:
-                message = f"the tunnel {found.name!r} gets more requests a second than it may"
-                return Refusal(429, "rate_limited", message, retry_after=math.ceil(wait))
-            return Route(found.name, found.link)
+            return self._route(found.name, found.link)
         if found is not None:
             message = f"the agent of the tunnel {found.name!r} is offline and expected back"
             return Refusal(503, "agent_offline", message, retry_after=5)
@@ -351,6 +372,7 @@ class Relay:
             clock=self.clock,
             streams_max=self.config.limits.streams_per_agent_max,
             tickets=self._tickets,
+            on_granted=self._granted,
         )
         self._gate.entered(link)
         self._links.add(link)
@@ -374,6 +396,13 @@ class Relay:
         if key := self._entered.pop(downstream, None):
             self._addresses.leave(key)
         self._check_all_gone()
+
+    def _route(self, name: str, link: "Link | CatchLink") -> Route | Refusal:
+        wait = self._rates.take(name, self.clock.monotonic())
+        if wait:
+            message = f"the tunnel {name!r} gets more requests a second than it may"
+            return Refusal(429, "rate_limited", message, retry_after=math.ceil(wait))
+        return Route(name, link)
 
     # --- TlsOwner ---------------------------------------------------------------------------
 
@@ -426,6 +455,16 @@ class Relay:
         self._downstreams.add(downstream)
         self.counts.connections += 1
         return downstream
+
+    def _granted(self, link: Link, bind: Bind, name: str) -> None:
+        place = self._landlord.namespace.place(name)
+        if self._catching is not None and place is not None:
+            self._catching.bound(place.host, place.name, link.token.id, bind)
+
+    def _online_link(self, host: str) -> Link | None:
+        found = self._landlord.find(host)
+        link = found.link if found is not None else None
+        return link if link is not None and not link.is_going_away else None
 
     def _link_lost(self, link: Link) -> None:
         self._links.discard(link)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hookloop.exchange import Exchange, RequestHead, ResponseHead
 from hookloop.tunnel.body_tally import BodyTally
@@ -12,6 +13,9 @@ from .front import Front
 from .link import AnsweredCaller, Link
 from .request_reader import HeadRead
 from .response import ResponseWriter
+
+if TYPE_CHECKING:
+    from .catch_link import CatchLink
 
 __all__ = ["Serving"]
 
@@ -32,7 +36,7 @@ class Serving:
     """The caller's address, ``host:port``."""
     tunnel: str = ""
     """Empty while it leads to no tunnel."""
-    link: Link | None = None
+    link: "Link | CatchLink | None" = None
     stream: int | None = None
     response: ResponseHead | None = None
     responded: float | None = None

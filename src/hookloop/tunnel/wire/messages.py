@@ -19,6 +19,7 @@ __all__ = [
     "FIELDS_MAX",
     "Bind",
     "Bound",
+    "CatchWish",
     "Goaway",
     "Hello",
     "Invite",
@@ -51,6 +52,7 @@ ID_CHARS_MAX = 64
 NAME_CHARS_MAX = 63  # of a code
 TUNNEL_CHARS_MAX = 253  # a name may be a whole host (RFC 1035 section 2.3.4)
 TEXT_CHARS_MAX = 1024  # sentences for people
+CATCH_PATHS_MAX = 32  # of a tunnel; who has more webhooks gives a pattern
 PORT_MAX = 2**16 - 1
 DIGEST_BYTES = 32  # SHA-256
 
@@ -106,6 +108,28 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class CatchWish:
+    """What the agent would have the relay do with webhooks while no agent is there."""
+
+    status: int
+    """200 to 299: what their senders are answered once they are kept."""
+    paths: tuple[str, ...] = ()
+    """Which paths, as ``/hooks/*``; none is all of them."""
+
+    @classmethod
+    def decode(cls, members: object) -> Self:
+        if not isinstance(members, dict):
+            raise ProtocolError("the member 'catch' of BIND is not an object")
+        paths = members.get("paths", [])
+        if not isinstance(paths, list) or len(paths) > CATCH_PATHS_MAX:
+            raise ProtocolError(f"the paths of 'catch' are not a list of up to {CATCH_PATHS_MAX}")
+        return cls(
+            status=_integer(members, "status", 200, 299),
+            paths=tuple(_text({"paths": path}, "paths", TEXT_CHARS_MAX) for path in paths),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Bind:
     """The agent asks for a tunnel."""
 
@@ -117,9 +141,14 @@ class Bind:
     """``http``, ``tcp`` or ``tls``."""
     port: int = 0
     """Of a tcp tunnel: the port asked for, or 0 for any."""
+    catch: CatchWish | None = None
+    """Of an http tunnel: the relay may keep what comes while no agent is there."""
 
     def encode(self) -> bytes:
-        return _encode_json(asdict(self))
+        members = asdict(self)
+        if self.catch is None:
+            del members["catch"]
+        return _encode_json(members)
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -128,11 +157,13 @@ class Bind:
         # A bad name is refused by the relay in words, so only its type is checked here.
         if name is not None and not isinstance(name, str):
             raise ProtocolError("BIND has a name that is not a text")
+        catch = members.get("catch")
         return cls(
             ref=_integer(members, "ref", 0, CREDIT_MAX),
             name=name,
             protocol=_text(members, "protocol", TEXT_CHARS_MAX),
             port=_integer(members, "port", 0, PORT_MAX) if "port" in members else 0,
+            catch=CatchWish.decode(catch) if catch is not None else None,
         )
 
 

@@ -82,7 +82,10 @@ def meaning_of(type_, payload, flags=0):
         data, digest = cut_digest(payload)
         return {"hex": data.hex(), "digest": digest.hex()}
     if type_ in JSON_MESSAGES:
-        return asdict(JSON_MESSAGES[type_].decode(payload))
+        members = json.loads(json.dumps(asdict(JSON_MESSAGES[type_].decode(payload))))
+        if members.get("catch", "") is None:
+            del members["catch"]  # as it may be left out
+        return members
     match type_:
         case FrameType.REQUEST:
             request = Request.decode(payload)

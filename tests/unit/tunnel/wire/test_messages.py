@@ -15,6 +15,7 @@ from hookloop.tunnel.wire.messages import (
     FIELDS_MAX,
     Bind,
     Bound,
+    CatchWish,
     Goaway,
     Hello,
     Refused,
@@ -37,6 +38,7 @@ JSON_MESSAGES = [
     Bind(0, "shop"),
     Bind(2**31 - 1, None, protocol="tcp"),
     Bind(1, ""),
+    Bind(1, "shop", catch=CatchWish(202, ("/hooks/*", "/stripe"))),
     Bound(7, "shop", "https://shop.tun.example"),
     Refused(7, "name_taken", "someone else has it"),
     Unbind("shop"),
@@ -98,8 +100,8 @@ def test_unknown_members_are_ignored(message):
 
 @pytest.mark.parametrize("message", JSON_MESSAGES, ids=repr)
 def test_every_member_is_needed(message):
-    """None has a default, but the name and the port that a BIND leaves to the relay."""
-    left_out = {"name", "port"} if isinstance(message, Bind) else set()
+    """None has a default, but what a BIND leaves to the relay."""
+    left_out = {"name", "port", "catch"} if isinstance(message, Bind) else set()
     for key in asdict(message).keys() - left_out:
         members = {name: value for name, value in asdict(message).items() if name != key}
         with pytest.raises(ProtocolError, match=key):
@@ -159,6 +161,30 @@ def test_a_name_that_is_no_text_is_refused():
     """Whether it is a good name is for the relay to say in words; that it is a text is not."""
     with pytest.raises(ProtocolError, match="name"):
         Bind.decode(b'{"ref":1,"name":7,"protocol":"http"}')
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        [],
+        "yes",
+        {},
+        {"status": 199},
+        {"status": 300},
+        {"status": "202"},
+        {"status": 202, "paths": "/hooks"},
+        {"status": 202, "paths": [7]},
+        {"status": 202, "paths": ["/a\n"]},
+        {"status": 202, "paths": ["/a"] * 33},
+    ],
+    ids=repr,
+)
+def test_a_wish_to_be_caught_for_is_whole_or_refused(wish):
+    """What a relay would answer senders is no place for guesses."""
+    members = {"ref": 1, "name": "shop", "protocol": "http", "catch": wish}
+
+    with pytest.raises(ProtocolError, match=r"catch|status|paths"):
+        Bind.decode(json.dumps(members).encode())
 
 
 @pytest.mark.parametrize("message", [Refused(1, "bad_name", ""), Goaway("shutdown", "")])
