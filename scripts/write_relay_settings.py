@@ -52,6 +52,7 @@ OPTIONS = {
     "trusted_proxies": "--trusted-proxy",
     "admin_host": "--admin",
     "admin_port": "--admin",
+    "catch_folder": "--allow-catch",
     "tls.files.certificate": "--tls-cert",
     "tls.files.key": "--tls-key",
     "tls.directories": "--tls-dir",
