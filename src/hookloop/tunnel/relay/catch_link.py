@@ -10,7 +10,7 @@ from hookloop.tunnel.catch.box import CatchBox
 from hookloop.tunnel.catch.rules import not_caught
 from hookloop.tunnel.wire.messages import Request
 
-from .link import AnsweredCaller
+from .link import AnsweredCaller, RawCaller
 
 __all__ = ["HELD_BYTES_MAX", "CatchLink", "HeldBytes"]
 
@@ -75,6 +75,14 @@ class CatchLink:
         if is_ended:
             self._complete(stream)
         return stream
+
+    def open_upgrade(self, request: Request, caller: AnsweredCaller) -> int | None:  # noqa: ARG002  # none is
+        """Take none: who wants to leave HTTP waits for nobody."""
+        return None
+
+    def become_raw(self, stream: int, caller: RawCaller, *, is_ended: bool) -> None:  # noqa: ARG002  # never
+        """Never: no upgrade was opened."""
+        self._forget(stream)
 
     def send_data(self, stream: int, data: bytes) -> bool:
         incoming = self._incoming.get(stream)

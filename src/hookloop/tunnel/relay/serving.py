@@ -52,7 +52,9 @@ class Serving:
     refused: str = ""
     """The code of the relay's own answer, where it gave one."""
 
-    def open_stream(self, link: Link, read: HeadRead, caller: AnsweredCaller) -> int | None:
+    def open_stream(
+        self, link: "Link | CatchLink", read: HeadRead, caller: AnsweredCaller
+    ) -> int | None:
         """
         Pass the request on; None when the agent takes no more now.
 
