@@ -47,7 +47,7 @@ _NEVER_TRAILERS = frozenset(
         b"trailer",
     }
 )
-_HOST_NAME = re.compile(rb'[^\x00-\x20\x7f-\xff@,/\\?#"<>]+')
+_HOST_NAME = re.compile(rb'\[[0-9a-f:.]+\]|[^\x00-\x20\x7f-\xff@,/\\?#"<>:\[\]]+')
 HOST_CHARS_MAX = 253  # RFC 1035 section 2.3.4, as text
 PORT_DIGITS_MAX = 5
 
@@ -87,7 +87,7 @@ def admit(raw: RawRequest, limits: RelayLimits = DEFAULTS) -> Admitted | Refusal
     if names.count(b"host") != 1:
         return _bad("a request needs exactly one Host field")
     host_field = raw.headers[names.index(b"host")][1]
-    target = _origin_form(raw.target, host_field)
+    target = _origin_form(raw.method, raw.target, host_field)
     host = _host_name(host_field)
     if target is None or host is None:
         return _bad("the Host field, or the target of the request line, is not valid")
@@ -95,7 +95,7 @@ def admit(raw: RawRequest, limits: RelayLimits = DEFAULTS) -> Admitted | Refusal
     claims: Headers = ()
     hops = 0
     joined = b"\0".join(names)
-    if b"forwarded" in joined or b"x-real-ip" in joined or b"hookloop-" in joined:  # may be a claim
+    if b"forwarded" in joined or b"real" in joined or b"hookloop" in joined:  # may be a claim
         headers, claims = _without_claims(headers)
         hops = _hops(claims)
         if hops >= limits.hops_max:
@@ -132,6 +132,8 @@ def _without_claims(headers: Headers) -> tuple[Headers, Headers]:
 
 
 def _is_claim(name: bytes) -> bool:
+    # To an app behind CGI's rules, as any of WSGI, an underscore is the same as a hyphen.
+    name = name.replace(b"_", b"-")
     return name.startswith(_OWN) or name in _CLAIMS
 
 
@@ -170,9 +172,11 @@ def _check_framing(raw: RawRequest, names: list[bytes]) -> Refusal | None:
     return None
 
 
-def _origin_form(target: bytes, host: bytes) -> bytes | None:
+def _origin_form(method: bytes, target: bytes, host: bytes) -> bytes | None:
     """Return path and query; an absolute target must name the Host (RFC 9112 section 3.2.2)."""
-    if target.startswith(b"/") or target == b"*":
+    if b"#" in target:  # the fragment stays at the caller, and one app would cut what another keeps
+        return None
+    if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
         return target
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in {b"http", b"https"}:

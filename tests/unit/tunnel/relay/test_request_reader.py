@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookloop.tunnel.relay.http_head import DEFAULTS, Admitted, admit, passable_trailers
@@ -128,6 +128,7 @@ def test_what_is_invalid_is_refused(path):
 
 
 @pytest.mark.parametrize("path", [*VALID, *INVALID], ids=about)
+@settings(max_examples=20)  # of each of so many; together they are thousands
 @given(places=st.lists(st.integers(min_value=0), max_size=8))
 def test_any_split_tells_the_same(path, places):
     """How the network chops the bytes changes nothing."""
