@@ -129,18 +129,24 @@ class Api:
 
     def answer(self, request: ApiRequest, *, now: float) -> ApiAnswer:
         """Answer *request* at *now* (Unix seconds); whatever is wrong with it becomes an answer."""
-        request_id = new_id("req_", self._random, length=14)
-        store: Store | None = None
-        overdue: list[Delivery] = []
-        version = self._catalogue.api_version
         try:
             account = authenticate(request.headers.get("authorization"))
             store = self._accounts.store_of(account)
+        except ApiError as error:
+            return self.refuse(error)
+        return self.answer_in(store, request, now=now)
+
+    def answer_in(self, store: Store, request: ApiRequest, *, now: float) -> ApiAnswer:
+        """Answer *request* for the account of *store*, whoever asks: for pages of its own."""
+        request_id = new_id("req_", self._random, length=14)
+        overdue: list[Delivery] = []
+        version = self._catalogue.api_version
+        try:
             # What was due before the request has happened before it.
             while (owed := self.perform_next(store, now=now)) is not None:
                 overdue += owed
             version = self._catalogue.requested_version(request.headers.get("stripe-version"))
-            result = self._result(request, request_id, account, store, now)
+            result = self._result(request, request_id, store, now)
         except ApiError as error:
             result = _failed(error, request_id)
         headers = [*HEADERS, ("Request-Id", request_id), ("Stripe-Version", version)]
@@ -170,14 +176,14 @@ class Api:
         """Answer a request that was not even read with *error*."""
         request_id = new_id("req_", self._random, length=14)
         result = _failed(error, request_id)
-        headers = [*HEADERS, ("Request-Id", request_id), *result.headers]
+        version = ("Stripe-Version", self._catalogue.api_version)
+        headers = [*HEADERS, ("Request-Id", request_id), version, *result.headers]
         return ApiAnswer(result.status, headers, result.body, request_id)
 
     def _result(
         self,
         request: ApiRequest,
         request_id: str,
-        account: AccountKey,
         store: Store,
         now: float,
     ) -> _Result:
@@ -194,7 +200,7 @@ class Api:
         if key is not None and (saved := store.saved_answer(key)) is not None:
             return _replayed(replay(saved, path=request.path, params=params))
         transaction = Transaction(
-            account,
+            store.account,
             store,
             self._catalogue,
             now,

@@ -28,6 +28,7 @@ class MemoryAccounts:
 
     def __init__(self) -> None:
         self._stores: dict[bytes, MemoryStore] = {}
+        self._by_id: dict[str, MemoryStore] = {}
 
     def __len__(self) -> int:
         return len(self._stores)
@@ -44,7 +45,12 @@ class MemoryAccounts:
                     code="rate_limit",
                 )
             store = self._stores[account.digest] = MemoryStore(account)
+            self._by_id[account.account_id] = store
         return store
+
+    def by_id(self, account_id: str) -> "MemoryStore | None":
+        """Return the store of the account ``acct_...``, or None."""
+        return self._by_id.get(account_id)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from .config import SandboxConfig
 from .errors import ApiError
 from .memory import MemoryAccounts
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
+from .page_server import PageServer
 from .timekeeper import Timekeeper
 from .worker import DeliveryWorker, WorkerStatistics
 
@@ -106,7 +107,8 @@ async def running_sandbox(
             api = Api(accounts, catalogue, random or SystemRandom(), stub=config.stub)
             timekeeper = Timekeeper(api, worker, clock)
             app = ApiApp(api, accounts, worker, timekeeper, clock, requests)
-            server = _server(app)
+            pages = PageServer(api, accounts, worker, timekeeper, clock)
+            server = _server(app, pages)
             delivering = group.create_task(worker.run())
             keeping_time = group.create_task(timekeeper.run())
             group.create_task(server.serve(sockets=[bound]))
@@ -203,8 +205,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ApiApp) -> _Server:
-    site = Starlette(routes=[Route("/", _about), Mount("/", app=app)])
+def _server(app: ApiApp, pages: PageServer) -> _Server:
+    site = Starlette(routes=[Route("/", _about), *pages.routes(), Mount("/", app=app)])
     return _Server(
         uvicorn.Config(
             site,

@@ -145,6 +145,27 @@ _FUNDED = (
 _PAYOUT = Step("payout", "/v1/payouts", {"amount": "1100", "currency": "usd", **_NOTE})
 
 
+_SESSION = Step(
+    "checkout_session",
+    "/v1/checkout/sessions",
+    {
+        "mode": "payment",
+        "success_url": "https://example.com/success",
+        "line_items[0][price]": "${price:id}",
+        "line_items[0][quantity]": "2",
+    },
+)
+_OPEN = (_PRODUCT, _PRICE, _SESSION)
+_PAGE = "/v1/payment_pages/${checkout_session:id}/confirm"
+
+
+def _pay_page_by_debit(iban: str) -> tuple[Step, ...]:
+    data = "payment_method_data"
+    session = {**_SESSION.params, "payment_method_types[]": "sepa_debit"}
+    params = {f"{data}[type]": "sepa_debit", f"{data}[sepa_debit][iban]": iban}
+    return (_PRODUCT, _PRICE, replace(_SESSION, params=session), Step("pay", _PAGE, params))
+
+
 def _changed(made: Step, **params: str) -> Step:
     """Return the step that changes what *made* made."""
     wanted = params or {"metadata[foo]": "bar"}
@@ -173,6 +194,13 @@ TRIGGERS: Mapping[str, Sequence[Step]] = {
     "charge.refunded": (_pay(), _REFUND),
     "charge.succeeded": (_pay(),),
     "charge.updated": (_pay(),),
+    "checkout.session.async_payment_failed": _pay_page_by_debit("IT60X0542811101000000123456"),
+    "checkout.session.async_payment_succeeded": _pay_page_by_debit("AT611904300234573201"),
+    "checkout.session.completed": (*_OPEN, Step("pay", _PAGE, {"payment_method": "pm_card_visa"})),
+    "checkout.session.expired": (
+        *_OPEN,
+        Step("expire", "/v1/checkout/sessions/${checkout_session:id}/expire"),
+    ),
     "coupon.created": (_COUPON,),
     "coupon.deleted": (_COUPON, _deleted(_COUPON)),
     "coupon.updated": (_COUPON, _changed(_COUPON)),

@@ -32,8 +32,7 @@ def test_what_is_triggered_happens(call, event_type):
     assert happened
     subject = happened[-1]["data"]["object"]
     assert subject["object"] == object_name(object_class(event_type))
-    path = {"plan": "/v1/plans", "refund": "/v1/refunds"}.get(subject["object"])
-    path = path or f"/v1/{subject['object']}s"
+    path = f"/v1/{subject['object'].replace('.', '/')}s"
     if subject["object"] != "balance" and not event_type.endswith(".deleted"):
         assert call("GET", f"{path}/{subject['id']}").body["id"] == subject["id"]
 

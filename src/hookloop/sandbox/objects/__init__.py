@@ -8,6 +8,7 @@ from hookloop.sandbox.operation import Operation, Perform
 from . import (
     balance_transaction,
     charge,
+    checkout_session,
     coupon,
     customer,
     dispute,
@@ -30,6 +31,7 @@ __all__ = ["EXPANDERS", "OPERATIONS", "TASKS"]
 _OBJECTS = (
     balance_transaction,
     charge,
+    checkout_session,
     coupon,
     customer,
     dispute,
@@ -51,11 +53,23 @@ OPERATIONS: tuple[Operation, ...] = tuple(
     operation for one in _OBJECTS for operation in one.OPERATIONS
 )
 
-EXPANDERS: Expanders = {**charge.EXPANDERS, **customer.EXPANDERS}
+EXPANDERS: Expanders = {
+    **charge.EXPANDERS,
+    **checkout_session.EXPANDERS,
+    **customer.EXPANDERS,
+}
 
 TASKS: Mapping[str, Perform] = {
     name: perform
-    for one in (balance_transaction, charge, dispute, payment_intent, payout, refund)
+    for one in (
+        balance_transaction,
+        charge,
+        checkout_session,
+        dispute,
+        payment_intent,
+        payout,
+        refund,
+    )
     for name, perform in one.TASKS.items()
 }
 """What accounts do by themselves, by name."""

@@ -207,7 +207,6 @@ def _blank(transaction: Transaction, method: Json, **values: Any) -> Json:
         **values,
     )
     charge["currency"] = charge["currency"].lower()
-    charge["receipt_url"] = f"{transaction.base_url}/receipts/{charge['id']}"
     return charge
 
 

@@ -16,20 +16,25 @@ from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.errors import (
     ApiError,
     bad_reference,
-    card_error,
-    invalid_parameter,
-    unexpected_state,
 )
-from hookloop.sandbox.instruments import AUTHENTICATION_FAILED, Decline
-from hookloop.sandbox.operation import Perform
-from hookloop.sandbox.payment import Course, Outcome
-from hookloop.sandbox.resource import Resource, applied
+from hookloop.sandbox.instruments import AUTHENTICATION_FAILED
+from hookloop.sandbox.resource import applied
 from hookloop.sandbox.search import searches
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
 from . import charge, payment_method
-from .authentication_page import next_action, tries
+from .authentication_page import tries
+from .paying import (
+    PAYMENT_INTENT,
+    TASKS,
+    calm,
+    confirmed,
+    declined,
+    followed,
+    succeeded,
+    unexpected,
+)
 
 __all__ = [
     "OPERATIONS",
@@ -41,11 +46,11 @@ __all__ = [
     "confirm",
     "confirmed",
     "create",
+    "create_late",
     "expired",
     "update",
 ]
 
-PAYMENT_INTENT = Resource("payment_intent", "pi", "/v1/payment_intents", series="3")
 
 AMOUNT_MIN = 50  # Stripe's, in most currencies; see `_check_amount`
 NO_MINIMUM = frozenset({"jpy", "krw", "vnd", "clp", "pyg", "ugx", "xaf", "xof", "xpf"})
@@ -76,12 +81,28 @@ def create(transaction: Transaction, arguments: Arguments, _path: Mapping[str, s
     return confirmed(transaction, intent, arguments) if arguments.get("confirm") else intent
 
 
+def create_late(transaction: Transaction, given: Arguments) -> Json:
+    """
+    Make an intent the way a page of Stripe's does: it is told of when its fate is known.
+
+    Raises `ApiError` with 402 where the bank declines.
+    """
+    before = len(transaction.changes.events)
+    try:
+        return create(transaction, given, {})
+    finally:
+        # `payment_intent.created` comes first, and Stripe tells of it last.
+        events = transaction.changes.events
+        if len(events) > before:
+            events.append(events.pop(before))
+
+
 def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
     """Change what is named, as far as the payment has not gone too far for it; nobody is told."""
     old = PAYMENT_INTENT.find(transaction, path["id"])
     late = old["status"] not in CONFIRMABLE and arguments.keys() - CHANGEABLE_AT_ALL - {"expand"}
     if late:
-        raise _unexpected(
+        raise unexpected(
             old,
             f"This PaymentIntent's {min(late)} could not be updated because it has a status of "
             f"{old['status']}. You may only update the {min(late)} of a PaymentIntent with one of "
@@ -102,7 +123,7 @@ def confirm(transaction: Transaction, arguments: Arguments, path: Mapping[str, s
     """Try to pay. Raises `ApiError` with 402 where the bank declines."""
     old = PAYMENT_INTENT.find(transaction, path["id"])
     if old["status"] not in CONFIRMABLE:
-        raise _unexpected(
+        raise unexpected(
             old,
             f"You cannot confirm this PaymentIntent because it has already {_past(old)}.",
         )
@@ -116,13 +137,13 @@ def authenticate(transaction: Transaction, arguments: Arguments, path: Mapping[s
     """Do what the intent waits for in its customer's stead: prove who they are, or fail to."""
     old = PAYMENT_INTENT.find(transaction, path["id"])
     if old["status"] != "requires_action":
-        raise _unexpected(old, f"This PaymentIntent is {old['status']} and waits for nobody.")
+        raise unexpected(old, f"This PaymentIntent is {old['status']} and waits for nobody.")
     method = payment_method.PAYMENT_METHOD.find(transaction, old["payment_method"])
     if arguments.get("outcome") == "failed":
-        return _declined(transaction, old, method, AUTHENTICATION_FAILED, None)
+        return declined(transaction, old, method, AUTHENTICATION_FAILED, None)
     course = tries(transaction, method, is_authenticated=True)
     try:
-        return _followed(transaction, old, method, course, {})
+        return followed(transaction, old, method, course, {})
     except ApiError as error:
         if not error.keeps_changes:
             raise
@@ -133,7 +154,7 @@ def capture(transaction: Transaction, arguments: Arguments, path: Mapping[str, s
     """Take what was authorised, or less. Emits ``charge.captured`` and success."""
     old = PAYMENT_INTENT.find(transaction, path["id"])
     if old["status"] != "requires_capture":
-        raise _unexpected(
+        raise unexpected(
             old,
             "This PaymentIntent could not be captured because it has a status of "
             f"{old['status']}. Only a PaymentIntent with one of the following statuses may be "
@@ -149,14 +170,14 @@ def capture(transaction: Transaction, arguments: Arguments, path: Mapping[str, s
             param="amount_to_capture",
         )
     charge.capture(transaction, old["latest_charge"], amount)
-    return _succeeded(transaction, applied(old, _metadata(arguments)), amount)
+    return succeeded(transaction, applied(old, _metadata(arguments)), amount)
 
 
 def cancel(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
     """Give up; what was authorised is let go of. Emits ``payment_intent.canceled``."""
     old = PAYMENT_INTENT.find(transaction, path["id"])
     if old["status"] not in CANCELABLE:
-        raise _unexpected(
+        raise unexpected(
             old,
             f"You cannot cancel this PaymentIntent because it has a status of {old['status']}. "
             "Only a PaymentIntent with one of the following statuses may be canceled: "
@@ -175,156 +196,15 @@ def expired(transaction: Transaction, intent_id: str) -> None:
         _canceled(transaction, old, "automatic")
 
 
-# Trying to pay
-
-
-def confirmed(transaction: Transaction, intent: Json, arguments: Arguments) -> Json:
-    """Return *intent* as far as its payment gets by itself. Raises `ApiError` at a decline."""
-    if intent["payment_method"] is None:
-        raise _unexpected(
-            intent,
-            "You cannot confirm this PaymentIntent because it's missing a payment method. You can "
-            "either update the PaymentIntent with a payment method and then confirm it again, or "
-            "confirm it again directly with a payment method or ConfirmationToken.",
-        )
-    method = payment_method.resolved(transaction, intent["payment_method"], "payment_method")
-    _check_method(transaction, intent, method, arguments)
-    course = tries(transaction, method, off_session=_is_off_session(arguments))
-    return _followed(transaction, intent, method, course, arguments)
-
-
-def _followed(
-    transaction: Transaction, intent: Json, method: Json, course: Course, arguments: Arguments
-) -> Json:
-    """Return *intent* as *course* leaves it."""
-    if course.outcome is Outcome.NEEDS_ACTION:
-        if arguments.get("error_on_requires_action"):
-            raise card_error(_NEEDS_ACTION, payment_intent=intent)
-        return _waiting(transaction, intent, method, arguments)
-    if course.outcome is Outcome.DECLINED:
-        assert course.decline is not None, "a decline has a reason"  # noqa: S101
-        return _declined(transaction, intent, method, course.decline, card_error)
-    captures = intent["capture_method"] != "manual"
-    made = _charged(transaction, intent, method, course.outcome, captures=captures)
-    _keep_method(transaction, intent, method)
-    new = {**_calm(intent), "latest_charge": made["id"]}
-    if course.outcome is Outcome.PROCESSING:
-        new["status"] = "processing"
-        PAYMENT_INTENT.save(transaction, intent, new, "processing")
-        if course.later is not None:
-            task = "failed" if course.decline else "succeeded"
-            transaction.later(course.later_seconds, f"payment_intent.{task}", intent["id"])
-        return new
-    if not captures:
-        new.update(status="requires_capture", amount_capturable=intent["amount"])
-        return PAYMENT_INTENT.save(transaction, intent, new, "amount_capturable_updated")
-    return _succeeded(transaction, new, intent["amount"])
-
-
-def _waiting(transaction: Transaction, intent: Json, method: Json, arguments: Arguments) -> Json:
-    action = next_action(transaction, intent, method, arguments.get("return_url"))
-    new = {**_calm(intent), "status": "requires_action", "next_action": action}
-    return PAYMENT_INTENT.save(transaction, intent, new, "requires_action")
-
-
-def _charged(
-    transaction: Transaction,
-    intent: Json,
-    method: Json,
-    outcome: Outcome,
-    *,
-    decline: Decline | None = None,
-    captures: bool = True,
-) -> Json:
-    return charge.made(
-        transaction,
-        method,
-        outcome,
-        decline=decline,
-        captures=captures,
-        payment_intent=intent["id"],
-        **{name: intent[name] for name in _TOLD_TO_CHARGES},
-    )
-
-
-def _succeeded(transaction: Transaction, intent: Json, amount: int) -> Json:
-    new = {
-        **_calm(intent),
-        "amount_capturable": 0,
-        "amount_received": amount,
-        "status": "succeeded",
-    }
-    transaction.put("payment_intent", new)
-    PAYMENT_INTENT.emit(transaction, "succeeded", new)
-    return new
-
-
-def _declined(
-    transaction: Transaction, intent: Json, method: Json, decline: Decline, raised: Any
-) -> Json:
-    """Lead *intent* back to its beginning, and raise what *raised* makes of *decline*."""
-    failed = None
-    if decline is not AUTHENTICATION_FAILED:
-        failed = _charged(transaction, intent, method, Outcome.DECLINED, decline=decline)["id"]
-    new = {
-        **_calm(intent),
-        "last_payment_error": _error(decline, method, failed),
-        "latest_charge": failed or intent["latest_charge"],
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    new = PAYMENT_INTENT.changed(new, {})
-    transaction.put("payment_intent", new)
-    PAYMENT_INTENT.emit(transaction, "payment_failed", new)
-    if raised is not None:
-        raise raised(decline, charge=failed, payment_intent=new, payment_method=method)
-    return new
-
-
 def _canceled(transaction: Transaction, old: Json, reason: str | None) -> Json:
     new = {
-        **_calm(old),
+        **calm(old),
         "amount_capturable": 0,
         "canceled_at": transaction.created,
         "cancellation_reason": reason,
         "status": "canceled",
     }
     return PAYMENT_INTENT.save(transaction, old, new, "canceled")
-
-
-def _calm(intent: Json) -> Json:
-    return {**intent, "last_payment_error": None, "next_action": None, "processing": None}
-
-
-def _complete(transaction: Transaction, intent_id: str) -> None:
-    """Let the bank say that a delayed payment has arrived."""
-    old = PAYMENT_INTENT.find(transaction, intent_id)
-    if old["status"] == "processing":
-        charge.completed(transaction, old["latest_charge"], None)
-        _succeeded(transaction, old, old["amount"])
-
-
-def _fail(transaction: Transaction, intent_id: str) -> None:
-    """Let the bank say that a delayed payment has not arrived."""
-    old = PAYMENT_INTENT.find(transaction, intent_id)
-    if old["status"] != "processing":
-        return
-    method = payment_method.PAYMENT_METHOD.find(transaction, old["payment_method"])
-    decline = tries(transaction, method).decline
-    assert decline is not None, "that is why it fails"  # noqa: S101
-    charge.completed(transaction, old["latest_charge"], decline)
-    new = {
-        **old,
-        "last_payment_error": _error(decline, method, old["latest_charge"]),
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    new = PAYMENT_INTENT.changed(new, {})
-    transaction.put("payment_intent", new)
-    PAYMENT_INTENT.emit(transaction, "payment_failed", new)
-
-
-# What an intent takes
 
 
 def _customer(transaction: Transaction, wanted: str | None) -> str | None:
@@ -375,66 +255,8 @@ def _with_method(transaction: Transaction, intent: Json, arguments: Arguments) -
     return {**intent, "payment_method": method["id"], "status": "requires_confirmation"}
 
 
-def _check_method(
-    transaction: Transaction, intent: Json, method: Json, arguments: Arguments
-) -> None:
-    payment_method.check_usable(transaction, method)
-    automatic = intent["automatic_payment_methods"]
-    if automatic is None and method["type"] not in intent["payment_method_types"]:
-        raise ApiError(
-            400,
-            f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. "
-            f"Please attach a PaymentMethod of one of the following types: "
-            f"{', '.join(intent['payment_method_types'])}.",
-            code="payment_intent_incompatible_payment_method",
-            param="payment_method",
-        )
-    # Only of those who ask for a version: the command line's fixtures are older than the rule.
-    redirects = (automatic or {}).get("allow_redirects", "never") != "never"
-    is_elsewhere = _is_off_session(arguments) or arguments.get("error_on_requires_action")
-    no_way_back = not arguments.get("return_url") and not is_elsewhere
-    if redirects and transaction.api_version and no_way_back:
-        raise invalid_parameter(
-            "This PaymentIntent is configured to accept payment methods enabled in your "
-            "Dashboard. Because some of these payment methods might redirect your customer "
-            "off of your page, you must provide a `return_url`. If you don't want to accept "
-            "redirect-based payment methods, set `automatic_payment_methods[enabled]` to "
-            "`true` and `automatic_payment_methods[allow_redirects]` to `never` when creating "
-            "Setup Intents and Payment Intents.",
-            "return_url",
-        )
-
-
-def _keep_method(transaction: Transaction, intent: Json, method: Json) -> None:
-    """Attach the method where it is to be used again, and otherwise let it be used up."""
-    later = intent["setup_future_usage"]
-    if later and intent["customer"]:
-        payment_method.attached(transaction, method, intent["customer"])
-        if later == "off_session":
-            payment_method.set_up(transaction, method)
-    else:
-        payment_method.spent(transaction, method)
-
-
-def _is_off_session(arguments: Arguments) -> bool:
-    return arguments.get("off_session") not in (None, False)
-
-
 def _metadata(arguments: Arguments) -> Arguments:
     return {"metadata": arguments["metadata"]} if "metadata" in arguments else {}
-
-
-def _error(decline: Decline, method: Json, failed: str | None) -> Json:
-    error: Json = {"charge": failed, "code": decline.code, "message": decline.message}
-    error["decline_code"] = decline.decline_code
-    error["advice_code"] = decline.advice
-    error["doc_url"] = f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}"
-    error["payment_method"] = method
-    return {**{name: value for name, value in error.items() if value}, "type": "card_error"}
-
-
-def _unexpected(intent: Json, message: str) -> ApiError:
-    return unexpected_state("payment_intent", message, intent)
 
 
 def _past(intent: Json) -> str:
@@ -442,30 +264,6 @@ def _past(intent: Json) -> str:
         return "succeeded after being previously confirmed"
     return f"a status of {intent['status']}"
 
-
-_NEEDS_ACTION = Decline(
-    "authentication_required",
-    "Your card was declined. This transaction requires authentication.",
-    "authentication_required",
-)
-
-TASKS: Mapping[str, Perform] = {
-    "payment_intent.failed": _fail,
-    "payment_intent.succeeded": _complete,
-}
-
-_TOLD_TO_CHARGES = (
-    "amount",
-    "currency",
-    "customer",
-    "description",
-    "metadata",
-    "receipt_email",
-    "shipping",
-    "statement_descriptor",
-    "statement_descriptor_suffix",
-    "transfer_group",
-)
 
 _OWN = frozenset({"payment_method", "customer"})
 """Arguments that are no mere values."""

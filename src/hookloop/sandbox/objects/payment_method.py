@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hookloop.ids import ALPHABET
-from hookloop.sandbox.arguments import Arguments, Choice, ListOf, Text
+from hookloop.sandbox.arguments import Arguments, Choice, Hash, Integer, ListOf, Text
 from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.errors import (
     ApiError,
@@ -34,6 +34,7 @@ from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
 __all__ = [
+    "DATA_FIELD",
     "OPERATIONS",
     "PAYMENT_METHOD",
     "TYPES_FIELD",
@@ -365,6 +366,33 @@ _TYPES = (
     "wechat_pay",
     "zip",
 )
+
+_LINES = ("city", "country", "line1", "line2", "postal_code", "state")
+
+DATA_FIELD = Hash(
+    {
+        "type": Choice(("card", "sepa_debit"), required=True),
+        "card": Hash(
+            {
+                "number": Text(),
+                "exp_month": Integer(),
+                "exp_year": Integer(),
+                "cvc": Text(),
+                "token": Text(),
+            }
+        ),
+        "sepa_debit": Hash({"iban": Text()}),
+        "billing_details": Hash(
+            {
+                "address": Hash({name: Text() for name in _LINES}),
+                "email": Text(),
+                "name": Text(),
+                "phone": Text(),
+            }
+        ),
+    }
+)
+"""A payment method as the form of a page describes it."""
 
 TYPES_FIELD = ListOf(Choice((*_TYPES, "customer_balance")), items_max=len(_TYPES) + 1)
 """``payment_method_types``, as ``allowed_payment_method_types`` was called before 2026-10."""
