@@ -65,6 +65,8 @@ class Pipeline:
             public = _public_origin(head)
             if public and origin.lower() == public.lower():
                 headers = _with_value(headers, b"origin", self._origin)
+        if headers is head.headers and not self.policy.request_add:
+            return head
         return RequestHead(head.method, head.target, headers + self.policy.request_add)
 
     def response(self, head: ResponseHead, request: RequestHead) -> ResponseHead:
