@@ -1,272 +1,103 @@
 """
-What the tunnel costs: requests/s and latency through relay and agent, beside two references.
+Small webhooks through the tunnel, beside what else could carry them.
 
-Method: POSTs of 2 KB, answered with 2 bytes, over 1 and over 64 kept-alive connections, each
-with one request under way. Three paths to the same upstream process:
+    python benchmarks/bench_tunnel.py [--seconds 2] [--rounds 3] [--only NAME ...]
 
-    direct   caller -> upstream
-    splice   caller -> a plain asyncio TCP proxy that reads no HTTP -> upstream
-    tunnel   caller -> relay -> agent -> upstream
+POSTs of 2 KB, answered with 2 bytes by one nginx, over 1 and over 64 kept-alive connections
+with one request under way each. The peers are those of `tunnel/peers.py`; one that is not
+installed is skipped by its name. The tunnel's session is in TLS and its capture is on, at
+both ends: every body is hashed and compared.
 
-Caller, proxy, relay, agent and upstream are processes of their own, all on uvloop, all on
-this machine, so that they compete for its cores: ratios mean more than numbers. Rounds are
-interleaved (direct, splice, tunnel, direct, ...), so that a busy moment hits all three. Shown
-are medians of the rounds: requests/s, p50 and p99 in milliseconds, and the tunnel's
-requests/s over those of each reference. The last line is the CPU time that relay and agent
-used for each request, start and all: the steadiest number on a machine with other work.
-
-Run: python benchmarks/bench_tunnel.py [--seconds 2] [--rounds 3] [--profile relay|agent]
-With the defaults it takes about 45 s. --profile prints where that process spends its time.
+All processes run on this machine and compete for its cores, so ratios mean more than numbers.
+Rounds are interleaved (each peer once, then each again), and the figures are medians of the
+rounds. The last line is the CPU time of relay and agent for a request, start and all: the
+steadiest number on a machine with other work.
 """
 
 import argparse
-import asyncio
 import contextlib
-import cProfile
 import os
-import pstats
-import signal
 import statistics
-import subprocess
-import sys
-import time
+import tempfile
+from pathlib import Path
 
-import uvloop
+from tunnel import load, peers
 
-from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
-from hookloop.tunnel.agent.config import Upstream
-from hookloop.tunnel.relay import RelayConfig, running_relay
-
-TOKEN = "hlt_only-for-this-benchmark"
-DOMAIN = "tun.test"
-NAME = "bench"
-BODY = b"x" * 2048
-HEAD = (
-    b"POST /hook HTTP/1.1\r\nHost: %b.%b\r\nContent-Type: application/json\r\nUser-Agent: bench\r\n"
-)
-REQUEST = HEAD % (NAME.encode(), DOMAIN.encode()) + b"Content-Length: %d\r\n\r\n%b" % (
-    len(BODY),
-    BODY,
-)
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
-PATHS = ("direct", "splice", "tunnel")
+PEERS = {
+    "nginx x2": peers.nginx_twice,
+    "ssh -R": peers.ssh_reverse,
+    "splice": peers.splice,
+    "localtunnel": peers.localtunnel,
+}
 CONNECTIONS = (1, 64)
+TARGETS = {
+    ("nginx x2", 64): "0.8",
+    ("nginx x2", 1): "0.5",
+    ("ssh -R", 64): "0.8",
+    ("splice", 64): "none",
+    ("localtunnel", 64): "3",
+}
 
 
-# --- the processes --------------------------------------------------------------------------
-
-
-class UpstreamProtocol(asyncio.Protocol):
-    """Counts bytes rather than parsing: as cheap as an upstream can be."""
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.pending = b""
-
-    def data_received(self, data):
-        self.pending += data
-        while (end := self.pending.find(b"\r\n\r\n")) >= 0:
-            size = end + 4 + len(BODY)
-            if len(self.pending) < size:
-                return
-            self.pending = self.pending[size:]
-            self.transport.write(ANSWER)
-
-
-class Splice(asyncio.Protocol):
-    """Passes on what comes; the other end is connected first."""
-
-    def __init__(self, port=None):
-        self.port = port
-        self.other = None
-        self.early = b""
-
-    def connection_made(self, transport):
-        self.transport = transport
-        if self.port is not None:
-            self.connecting = asyncio.ensure_future(self.connect())
-
-    async def connect(self):
-        loop = asyncio.get_running_loop()
-        transport, back = await loop.create_connection(Splice, "127.0.0.1", self.port)
-        back.other, self.other = self.transport, transport
-        self.other.write(self.early)
-
-    def data_received(self, data):
-        if self.other is None:
-            self.early += data
-        else:
-            self.other.write(data)
-
-    def connection_lost(self, _exc):
-        if self.other is not None:
-            self.other.close()
-
-
-async def upstream():
-    server = await asyncio.get_running_loop().create_server(UpstreamProtocol, "127.0.0.1", 0)
-    await ready(server.sockets[0].getsockname()[1])
-
-
-async def splice(port):
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Splice(int(port)), "127.0.0.1", 0)
-    await ready(server.sockets[0].getsockname()[1])
-
-
-async def relay():
-    async with running_relay(RelayConfig(DOMAIN, (TOKEN,), drain_seconds=0.1)) as running:
-        await ready(running.port)
-
-
-async def agent(relay_port, upstream_port):
-    config = AgentConfig(
-        relay_url=f"http://127.0.0.1:{relay_port}",
-        token=TOKEN,
-        tunnels=(TunnelConfig(Upstream("127.0.0.1", int(upstream_port)), NAME),),
-    )
-    async with running_agent(config):
-        await ready(0)
-
-
-async def ready(port):
-    print(port, flush=True)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    await ended.wait()
-    print(time.process_time(), flush=True)
-
-
-ROLES = {"upstream": upstream, "splice": splice, "relay": relay, "agent": agent}
-
-
-def serve(role, ports, *, is_profiled):
-    profile = cProfile.Profile()
-    if is_profiled:
-        profile.enable()
-    uvloop.run(ROLES[role](*ports))
-    if is_profiled:
-        profile.disable()
-        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(40)
-
-
-@contextlib.contextmanager
-def process(role, *ports, profiled=None, cpu_seconds=None):
-    command = [sys.executable, __file__, "--role", role, *map(str, ports)]
-    command += ["--profile", role] if profiled == role else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield int(running.stdout.readline())
-        finally:
-            running.terminate()
-            used = running.stdout.readline()
-            if cpu_seconds is not None:
-                cpu_seconds[role] = float(used)
-
-
-# --- the caller -----------------------------------------------------------------------------
-
-
-class Caller(asyncio.Protocol):
-    """One connection, one request at a time, until told to stop."""
-
-    def __init__(self, latencies):
-        self.latencies = latencies
-        self.received = b""
-        self.is_stopped = False
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.ask()
-
-    def ask(self):
-        self.asked = time.perf_counter()
-        self.transport.write(REQUEST)
-
-    def data_received(self, data):
-        self.received += data
-        if not self.received.endswith(b"\r\n\r\nok"):
-            return
-        assert self.received.startswith(b"HTTP/1.1 200"), self.received
-        self.latencies.append(time.perf_counter() - self.asked)
-        self.received = b""
-        if self.is_stopped:
-            self.transport.close()
-        else:
-            self.ask()
-
-
-async def measure(port, connections, seconds, requests):
-    """Return requests/s, p50 and p99 in milliseconds; add to *requests* of *port*."""
-    loop = asyncio.get_running_loop()
-    latencies = []
-    callers = [
-        (await loop.create_connection(lambda: Caller(latencies), "127.0.0.1", port))[1]
-        for _ in range(connections)
-    ]
-    await asyncio.sleep(seconds / 4)  # until connections and caches are warm
-    warm_up = len(latencies)
-    latencies.clear()
-    started = time.perf_counter()
-    await asyncio.sleep(seconds)
-    took = time.perf_counter() - started
-    count = len(latencies)
-    for caller in callers:
-        caller.is_stopped = True
-    await asyncio.sleep(0.1)
-    ordered = sorted(latencies[:count])
-    requests[port] = requests.get(port, 0) + warm_up + len(latencies)
-    return count / took, ordered[count // 2] * 1e3, ordered[count * 99 // 100] * 1e3
-
-
-def main(arguments):
-    profiled, cpu_seconds, requests = arguments.profile, {}, {}
+def main(options: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
-        upstream_port = stack.enter_context(process("upstream"))
-        splice_port = stack.enter_context(process("splice", upstream_port))
-        relay_port = stack.enter_context(
-            process("relay", profiled=profiled, cpu_seconds=cpu_seconds)
-        )
-        stack.enter_context(
-            process("agent", relay_port, upstream_port, profiled=profiled, cpu_seconds=cpu_seconds)
-        )
-        ports = {"direct": upstream_port, "splice": splice_port, "tunnel": relay_port}
-        results = {(path, count): [] for path in PATHS for count in CONNECTIONS}
-        for _ in range(arguments.rounds):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            upstream = stack.enter_context(peers.answering_nginx(folder))
+        except peers.MissingError as missing:
+            raise SystemExit(f"this benchmark needs an upstream: {missing}") from None
+        ports = {"direct": upstream}
+        for name, peer in PEERS.items():
+            if options.only and name not in options.only:
+                continue
+            try:
+                ports[name] = stack.enter_context(peer(folder, upstream))
+            except peers.MissingError as missing:
+                print(f"skipped: {missing}")
+        ours: dict = {}
+        ports["hookloop"] = stack.enter_context(peers.hookloop(folder, upstream, ours))
+        results: dict = {}
+        for number in range(options.rounds + 1):
             for count in CONNECTIONS:
-                for path in PATHS if not profiled else ("tunnel",):
-                    result = uvloop.run(measure(ports[path], count, arguments.seconds, requests))
-                    results[path, count].append(result)
-    if not profiled:
-        show(results)
-        each = {role: used / requests[relay_port] * 1e6 for role, used in cpu_seconds.items()}
-        print(f"\nCPU of a request: relay {each['relay']:.0f} us, agent {each['agent']:.0f} us")
+                for name, port in ports.items():
+                    # The first round warms everything up, briefly, and is not counted.
+                    seconds = options.seconds if number else 1
+                    measured = load.measure(port, count, seconds, folder)
+                    results.setdefault((name, count), []).append(measured)
+    show(results, ports, ours)
 
 
-def show(results):
-    print(f"POST of {len(BODY)} bytes, {os.cpu_count()} cores shared by all processes\n")
-    print("connections  path     requests/s    p50 ms    p99 ms   tunnel is")
+def show(results: dict, ports: dict, ours: dict) -> None:
+    print(f"POST of 2 KB by {load.generator()}; {os.cpu_count()} cores shared by all\n")
+    print("connections  path          requests/s    p50 ms    p99 ms   hookloop is       target")
     for count in CONNECTIONS:
-        medians = {
-            path: [statistics.median(column) for column in zip(*results[path, count], strict=True)]
-            for path in PATHS
-        }
-        for path in PATHS:
-            rate, p50, p99 = medians[path]
-            ratio = medians["tunnel"][0] / rate
-            told = f"{ratio:8.2f} of it" if path != "tunnel" else ""
-            print(f"{count:11}  {path:7} {rate:11,.0f} {p50:9.3f} {p99:9.3f}   {told}")
+        medians = {name: median(results[name, count][1:]) for name in ports}
+        mine = medians["hookloop"]
+        for name, (rate, p50, p99) in medians.items():
+            told = ""
+            if name != "hookloop":
+                told = f"{mine[0] / rate:8.2f} of it"
+                told += f"       {TARGETS.get((name, count), '')}"
+            print(f"{count:11}  {name:12} {rate:11,.0f} {p50:9.3f} {p99:9.3f}   {told}")
+        if "nginx x2" in medians:
+            times = mine[1] / medians["nginx x2"][1]
+            print(f"{'':13}p50 of hookloop: {times:.1f} times that of nginx x2")
+    requests = sum(
+        one.requests for (name, _), all_ in results.items() for one in all_ if name == "hookloop"
+    )
+    each = {name: running.cpu_seconds / requests * 1e6 for name, running in ours.items()}
+    print(f"\nCPU of a request: relay {each['relay']:.0f} us, agent {each['agent']:.0f} us")
+
+
+def median(measured: list[load.Measured]) -> tuple[float, float, float]:
+    rows = [(one.rate, one.p50_ms, one.p99_ms) for one in measured]
+    rate, p50, p99 = (statistics.median(column) for column in zip(*rows, strict=True))
+    return rate, p50, p99
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement, whole ones")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--profile", choices=("relay", "agent"))
-    parser.add_argument("--role", choices=sorted(ROLES), help=argparse.SUPPRESS)
-    parser.add_argument("ports", nargs="*", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.role:
-        serve(options.role, options.ports, is_profiled=options.profile is not None)
-    else:
-        main(options)
+    parser.add_argument("--only", nargs="*", choices=sorted(PEERS), help="peers to compare with")
+    main(parser.parse_args())
