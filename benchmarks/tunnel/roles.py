@@ -11,6 +11,7 @@ A role prints its ports when it is ready, and at SIGTERM the CPU seconds that it
 
 import asyncio
 import contextlib
+import gc
 import ssl
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import uvloop
 
+from hookloop.cli.runner import COLLECT_AFTER
 from hookloop.tunnel.agent import AgentConfig, running_agent
 from hookloop.tunnel.agent.config import TunnelConfig, Upstream
 from hookloop.tunnel.agent.trust import Trust
@@ -158,4 +160,6 @@ async def splice(port: str) -> None:
 ROLES = {each.__name__: each for each in (relay, agent, idle_agents, app, splice)}
 
 if __name__ == "__main__":
+    gc.freeze()  # as the commands do
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     uvloop.run(ROLES[sys.argv[1]](*sys.argv[2:]))
