@@ -107,6 +107,8 @@ class Lanes:
         self._lanes: dict[int, Lane] = {}
         self.moved: dict[int, Moved] = {}
         """Streams whose other half came over, until they have ended and all is consumed."""
+        self.streams = 0
+        """How many streams are here, and do not count against the limit of the session's."""
         self._bulk: list[int] = []
         self._unblocked: list[int] = []
 
@@ -281,6 +283,7 @@ class Lanes:
         """A stream that had moved has ended."""
         if stream.lane is not None:
             stream.lane.streams.discard(number)
+            self.streams -= 1
         if stream.moved is not None:
             self._forget(number, stream.moved)
 
@@ -301,6 +304,7 @@ class Lanes:
         stream.outgoing, stream.lane = lane.outgoing, lane
         stream.budget = Budget(NO_LIMIT)
         lane.streams.add(number)
+        self.streams += 1
         lane.outgoing.line_up(number, stream)
 
     def _take_waiting(self, lane: Lane, now: float) -> list[Event]:

@@ -114,7 +114,7 @@ class Session:
         return (
             self.peer is not None
             and not self.is_going_away
-            and len(self._streams) < self.peer.streams_max
+            and len(self._streams) - self.lanes.streams < self.peer.streams_max
             and not self._outgoing.is_full
         )
 
@@ -334,8 +334,10 @@ class Session:
         stream = self._streams.get(number)
         if self.lanes.moved:
             length = self.lanes.consumed(number, length)
-        if stream is not None and stream.theirs is not Half.DONE and stream.moved is None:
-            self._outgoing.send_credit(number, stream.allowance.give_back(length))
+        if stream is not None:
+            credit = stream.allowance.give_back(length)
+            if stream.theirs is not Half.DONE and stream.moved is None:
+                self._outgoing.send_credit(number, credit)
         self._outgoing.send_credit(0, self._allowance.give_back(length))
 
     # --- frames in --------------------------------------------------------------------------
@@ -424,7 +426,7 @@ class Session:
         if frame.stream != self._last_stream + 1:
             name = FrameType(frame.type).name
             raise ProtocolError(f"{name} on stream {frame.stream}, after {self._last_stream}")
-        if len(self._streams) >= self._hello.streams_max:
+        if len(self._streams) - self.lanes.streams >= self._hello.streams_max:
             raise ProtocolError(f"more streams than our HELLO allows: {self._hello.streams_max}")
 
     def _receive_response(self, frame: Frame, _now: float) -> Event | None:

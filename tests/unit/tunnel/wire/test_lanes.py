@@ -6,9 +6,10 @@ out of order, wherever the move falls and whichever connection is the faster one
 """
 
 import struct
+from dataclasses import replace
 
 import pytest
-from pair import CONTINUE, KIB, OK, REQUEST, Pair, frames_of, is_clean
+from pair import AGENT_HELLO, CONTINUE, KIB, OK, REQUEST, Pair, frames_of, is_clean
 
 from hookloop.errors import LocalError, ProtocolError
 from hookloop.tunnel.wire.events import (
@@ -36,8 +37,8 @@ BODY = bytes(range(256)) * 1024  # 256 KiB, and no two pieces of it alike within
 class LanedPair(Pair):
     """A pair with one lane; bytes of a lane are carried apart from those of the session."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **hellos):
+        super().__init__(**hellos)
         for session in (self.agent, self.relay):
             session.lanes.add(LANE, self.now)
         assert self.lane_at_relay() == [LaneOpened(LANE)]
@@ -454,6 +455,49 @@ def test_goaway_waits_for_streams_on_lanes():
     assert not pair.agent.is_finished  # what it sent on the lane may be on its way still
     pair.agent.lanes.lost(LANE)
     assert pair.agent.is_finished
+
+
+def test_a_moved_stream_does_not_count_against_the_streams_of_the_session():
+    """
+    Found by the simulation (seed 20).
+
+    The relay has heard and said all of a raw stream, and opens the next one on the session:
+    its last frame on the lane comes later.
+    """
+    narrow = {"stream_credit": 64 * KIB, "session_credit": 64 * KIB, "streams_max": 1}
+    pair = LanedPair(agent=replace(AGENT_HELLO, **narrow))
+    first = pair.relay.open_raw_stream(Connect("tcp-1", "192.0.2.7:50000"))
+    pair.at_agent()
+    pair.move(first)
+    pair.agent.end_stream(first)
+    pair.lane_at_relay()
+    pair.relay.end_stream(first)
+    late = b"".join(pair.relay.lanes.data_to_send(LANE, pair.now))
+
+    second = pair.open(is_ended=True)
+
+    assert pair.agent.has_stream(first)
+    assert pair.agent.has_stream(second)
+    assert not pair.relay.can_open_stream()
+    pair.agent.receive_lane_data(LANE, late, pair.now)
+    assert not pair.agent.has_stream(first)
+
+
+def test_a_half_that_had_ended_before_it_moved_owes_nothing():
+    """Found by the simulation (seed 16): all of it was consumed, and is not owed again."""
+    pair = LanedPair()
+    stream = pair.relay.open_raw_stream(Connect("tcp-1", "192.0.2.7:50000"))
+    pair.at_agent()
+    pair.agent.send_data(stream, b"all of it", is_ended=True)
+    pair.at_relay()
+    pair.relay.consumed(stream, 9)
+
+    pair.move(stream)
+    pair.relay.end_stream(stream)
+    pair.lane_at_agent()
+
+    assert not pair.relay.lanes.moved
+    assert is_clean(pair.relay.statistics())
 
 
 # --- what is refused ------------------------------------------------------------------------
