@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .announcer import Announcer
-from .runner import run
+from .runner import reporting_errors, run
 
 if TYPE_CHECKING:
-    from hookloop.sandbox import AttemptEnded, AttemptStarted, RequestAnswered
+    from hookloop.sandbox import (
+        AttemptEnded,
+        AttemptStarted,
+        RequestAnswered,
+        SandboxConfig,
+    )
     from hookloop.sandbox.coverage import Coverage
 
 __all__ = ["sandbox"]
@@ -46,12 +51,24 @@ def serve(
             "--stub", help="Make up answers by their shape where nothing is simulated, not 501."
         ),
     ] = False,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests a second for each account; more are answered 429."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a stateful Stripe-compatible API whose events are really delivered, and signed."""
-    if context.invoked_subcommand is None:
-        announcer = Announcer(as_json=json)
-        run(_serve(host, port, live_retries=live_retries, stub=stub, announcer=announcer))
+    if context.invoked_subcommand is not None:
+        return
+    from hookloop.sandbox import SandboxConfig
+    from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST
+
+    with reporting_errors():
+        schedule = STRIPE_LIVE if live_retries else STRIPE_TEST
+        config = SandboxConfig(
+            host=host, port=port, retry_schedule=schedule, stub=stub, rate_limit=rate_limit
+        )
+    run(_serve(config, Announcer(as_json=json)))
 
 
 @sandbox.command()
@@ -92,14 +109,9 @@ def _as_json(entry: "Coverage") -> str:
     )
 
 
-async def _serve(
-    host: str, port: int, *, live_retries: bool, stub: bool, announcer: Announcer
-) -> None:
-    from hookloop.sandbox import SandboxConfig, running_sandbox
-    from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST
+async def _serve(config: "SandboxConfig", announcer: Announcer) -> None:
+    from hookloop.sandbox import running_sandbox
 
-    schedule = STRIPE_LIVE if live_retries else STRIPE_TEST
-    config = SandboxConfig(host=host, port=port, retry_schedule=schedule, stub=stub)
     log = _Log(announcer)
     async with running_sandbox(config, observer=log, requests=log) as running:
         announcer.fact("sandbox", running.url, "a Stripe-compatible API; its state is in memory")

@@ -14,7 +14,7 @@ from hookloop.shapes.endpoint import Endpoint, endpoint_at
 from hookloop.shapes.sample import SampleRandom
 
 from .arguments import read_arguments
-from .authentication import AccountKey, authenticate
+from .authentication import AccountKey, authenticate, is_publishable
 from .catalogue import Catalogue
 from .delivery import Delivery, DeliveryState
 from .errors import ApiError, not_simulated
@@ -24,6 +24,8 @@ from .objects import EXPANDERS, OPERATIONS, TASKS
 from .operation import Operation
 from .params import Params
 from .pretty import pretty
+from .publishable import check_client_secret, check_publishable
+from .rate_limit import RateLimit
 from .request_params import read_params
 from .routes import Routes, Target, path_names
 from .store import Changes, Json, Store
@@ -119,6 +121,7 @@ class Api:
         random: SampleRandom,
         *,
         stub: bool = False,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """*stub*: what state has no answer for is answered by its shape."""
         self._accounts = accounts
@@ -126,12 +129,15 @@ class Api:
         self._random = random
         self._routes = Routes(OPERATIONS, catalogue.endpoints)
         self._stub = stub
+        self._rate_limit = rate_limit
 
     def answer(self, request: ApiRequest, *, now: float) -> ApiAnswer:
         """Answer *request* at *now* (Unix seconds); whatever is wrong with it becomes an answer."""
         try:
             account = authenticate(request.headers.get("authorization"))
             store = self._accounts.store_of(account)
+            if self._rate_limit is not None:
+                self._rate_limit.check(account.digest, now=now)
         except ApiError as error:
             return self.refuse(error)
         return self.answer_in(store, request, now=now)
@@ -209,6 +215,7 @@ class Api:
             key,
             api_version=request.headers.get("stripe-version"),
             base_url=f"http://{request.headers.get('host', 'localhost')}",
+            is_publishable=is_publishable(request.headers.get("authorization")),
         )
         try:
             result = self._executed(target, transaction, params, names, asked)
@@ -262,6 +269,8 @@ def _executed(
 ) -> _Result:
     """Run *operation* and print its answer. Raises `ApiError`."""
     arguments = read_arguments(operation.fields, params)
+    check = check_publishable if transaction.is_publishable else check_client_secret
+    check(operation, transaction, arguments, names)
     transaction.begun = True
     answer = operation.run(transaction, arguments, names)
     if paths := arguments.get("expand"):

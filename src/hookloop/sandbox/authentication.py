@@ -1,8 +1,9 @@
 """
 API keys: who a request speaks for.
 
-Any key shaped like a test key is let in and has an account of its own, empty at
-first: parallel tests that each make up a key never see each other's objects.
+Any key shaped like a test key is let in. What follows ``_test_`` names its account, empty
+at first: parallel tests that each make up a key never see each other's objects, and
+``sk_test_me``, ``rk_test_me`` and ``pk_test_me`` are keys to one account.
 See https://docs.stripe.com/api/authentication.
 """
 
@@ -16,9 +17,9 @@ from hookloop.ids import ALPHABET
 
 from .errors import ApiError
 
-__all__ = ["AccountKey", "authenticate"]
+__all__ = ["AccountKey", "authenticate", "is_publishable"]
 
-_TEST_KEY = re.compile(r"(?:sk|rk)_test_[A-Za-z0-9_]{1,240}", re.ASCII)
+_TEST_KEY = re.compile(r"(sk|rk|pk)_test_([A-Za-z0-9_]{1,240})", re.ASCII)
 
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="Stripe"'),)
 
@@ -28,7 +29,7 @@ class AccountKey:
     """The account a key opens; holds nothing the key could be told from."""
 
     digest: bytes
-    """SHA-256 of the key: what accounts are found by."""
+    """SHA-256 of the secret key: what accounts are found by."""
 
     @property
     def account_id(self) -> str:
@@ -49,13 +50,19 @@ def authenticate(authorization: str | None) -> AccountKey:
             "header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
             "https://stripe.com/docs/api#authentication for details."
         )
-    if not _TEST_KEY.fullmatch(key):
+    match = _TEST_KEY.fullmatch(key)
+    if match is None:
         hint = "" if "_live_" not in key else " A live key has no business in a sandbox."
         raise _refused(
             f"Invalid API Key provided: {_masked(key)}. hookloop's sandbox takes any key that "
-            f"begins with sk_test_ or rk_test_.{hint}"
+            f"begins with sk_test_, rk_test_ or pk_test_.{hint}"
         )
-    return AccountKey(hashlib.sha256(key.encode()).digest())
+    return AccountKey(hashlib.sha256(f"sk_test_{match[2]}".encode()).digest())
+
+
+def is_publishable(authorization: str | None) -> bool:
+    """Say whether the key is one that anybody may read in a web page."""
+    return _presented_key(authorization or "").startswith("pk_")
 
 
 def _presented_key(authorization: str) -> str:

@@ -21,6 +21,8 @@ class SandboxConfig:
     """0 takes a free one."""
     stub: bool = False
     """Whether what has no state is answered by its shape, instead of refused."""
+    rate_limit: int | None = None
+    """Requests a second that an account may make; None for no limit."""
     retry_schedule: RetrySchedule = STRIPE_TEST
     """When failed attempts are tried again."""
     attempt_timeout_seconds: float = 30.0
@@ -31,6 +33,8 @@ class SandboxConfig:
             raise ConfigError("the sandbox's host is empty: give an address, such as 127.0.0.1")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"the sandbox's port is {self.port}: it must be 0 to 65535")
+        if self.rate_limit is not None and self.rate_limit < 1:
+            raise ConfigError(f"rate_limit is {self.rate_limit}: it must be at least 1")
         if not 0 < self.attempt_timeout_seconds < float("inf"):
             raise ConfigError(
                 f"attempt_timeout_seconds is {self.attempt_timeout_seconds}: it must be more than 0"

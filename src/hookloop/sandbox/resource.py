@@ -120,13 +120,13 @@ class Resource:
     def creates(self, run: Run, /, *parameters: str, **own: Field) -> Operation:
         return simulated("POST", self.url, run, *parameters, **own)
 
-    def retrieves(self) -> Operation:
+    def retrieves(self, /, *parameters: str) -> Operation:
         def retrieve(
             transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]
         ) -> Json:
             return self.find(transaction, path["id"])
 
-        return simulated("GET", f"{self.url}/{{id}}", retrieve)
+        return simulated("GET", f"{self.url}/{{id}}", retrieve, *parameters)
 
     def updates(self, run: Run | None = None, /, *parameters: str, **own: Field) -> Operation:
         """*run* None: what is given is kept in the fields of the same names."""

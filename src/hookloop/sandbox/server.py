@@ -28,6 +28,7 @@ from .errors import ApiError
 from .memory import MemoryAccounts
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
 from .page_server import PageServer
+from .rate_limit import RateLimit
 from .timekeeper import Timekeeper
 from .worker import DeliveryWorker, WorkerStatistics
 
@@ -104,7 +105,10 @@ async def running_sandbox(
         ):
             worker = DeliveryWorker(transport, clock, config.retry_schedule, catalogue, observer)
             accounts = MemoryAccounts()
-            api = Api(accounts, catalogue, random or SystemRandom(), stub=config.stub)
+            limit = None if config.rate_limit is None else RateLimit(config.rate_limit)
+            api = Api(
+                accounts, catalogue, random or SystemRandom(), stub=config.stub, rate_limit=limit
+            )
             timekeeper = Timekeeper(api, worker, clock)
             app = ApiApp(api, accounts, worker, timekeeper, clock, requests)
             pages = PageServer(api, accounts, worker, timekeeper, clock)

@@ -42,6 +42,8 @@ class Transaction:
     """What the request asked for; None where it left it to the account."""
     base_url: str = ""
     """Where the sandbox is, as the caller sees it."""
+    is_publishable: bool = False
+    """Whether the key is one that anybody may know."""
     changes: Changes = field(default_factory=Changes)
     begun: bool = False
     """Whether the parameters were good and the operation has begun."""

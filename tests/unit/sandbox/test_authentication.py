@@ -24,13 +24,14 @@ def test_bearer_and_basic_open_the_same_account(header):
     assert authenticate(header) == authenticate("Bearer sk_test_a")
 
 
-def test_each_key_has_an_account_of_its_own():
-    """Restricted keys too."""
+def test_each_name_has_an_account_of_its_own():
+    """What follows _test_ is the account; the key's kind only says what it may do."""
     ids = {
-        authenticate(f"Bearer {key}").account_id for key in ("sk_test_a", "rk_test_a", "sk_test_b")
+        authenticate(f"Bearer {key}").account_id
+        for key in ("sk_test_a", "rk_test_a", "pk_test_a", "sk_test_b")
     }
 
-    assert len(ids) == 3
+    assert len(ids) == 2
     assert all(account.startswith("acct_1") and len(account) == 21 for account in ids)
 
 
@@ -46,7 +47,7 @@ def test_no_key_is_asked_for_one(header):
     assert dict(caught.value.headers)["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("key", ["sk_live_0123456789abcdefghij", "pk_test_0123456789abcdefghij"])
+@pytest.mark.parametrize("key", ["sk_live_0123456789abcdefghij", "xk_test_0123456789abcdefghij"])
 def test_another_key_is_refused_and_not_repeated(key):
     """A live key pasted by mistake must not end in a log."""
     with pytest.raises(ApiError, match="Invalid API Key provided") as caught:

@@ -9,7 +9,13 @@ from hookloop.sandbox import PORT_DEFAULT, SandboxConfig
 
 @pytest.mark.parametrize(
     "settings",
-    [{"host": ""}, {"port": -1}, {"port": 65536}, {"attempt_timeout_seconds": 0}],
+    [
+        {"host": ""},
+        {"port": -1},
+        {"port": 65536},
+        {"attempt_timeout_seconds": 0},
+        {"rate_limit": 0},
+    ],
 )
 def test_impossible_settings_are_refused(settings):
     """Before anything listens."""

@@ -11,7 +11,7 @@ See https://docs.stripe.com/payments/paymentintents/lifecycle.
 from collections.abc import Mapping
 from typing import Any
 
-from hookloop.sandbox.arguments import Arguments, Boolean, Choice, Integer, OneOf
+from hookloop.sandbox.arguments import Arguments, Boolean, Choice, Integer, OneOf, Text
 from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.errors import (
     ApiError,
@@ -307,7 +307,7 @@ OPERATIONS = (
         off_session=_OFF_SESSION,
         payment_method_types=payment_method.TYPES_FIELD,
     ),
-    PAYMENT_INTENT.retrieves(),
+    PAYMENT_INTENT.retrieves("client_secret"),
     PAYMENT_INTENT.updates(
         update,
         *_CHANGEABLE,
@@ -324,6 +324,7 @@ OPERATIONS = (
         "return_url",
         "use_stripe_sdk",
         *_CHANGEABLE,
+        client_secret=Text(unsettable=False),
         off_session=_OFF_SESSION,
     ),
     PAYMENT_INTENT.acts("capture", capture, "metadata", amount_to_capture=_AMOUNT),

@@ -6,7 +6,7 @@ See https://docs.stripe.com/api/setup_intents.
 
 from collections.abc import Mapping
 
-from hookloop.sandbox.arguments import Arguments, Choice
+from hookloop.sandbox.arguments import Arguments, Choice, Text
 from hookloop.sandbox.declared import simulated
 from hookloop.sandbox.errors import (
     ApiError,
@@ -219,7 +219,7 @@ OPERATIONS = (
         *_CHANGEABLE,
         payment_method_types=payment_method.TYPES_FIELD,
     ),
-    SETUP_INTENT.retrieves(),
+    SETUP_INTENT.retrieves("client_secret"),
     SETUP_INTENT.updates(update, *_CHANGEABLE, payment_method_types=payment_method.TYPES_FIELD),
     SETUP_INTENT.lists("customer", "payment_method"),
     SETUP_INTENT.acts(
@@ -230,6 +230,7 @@ OPERATIONS = (
         "payment_method_data",
         "return_url",
         "use_stripe_sdk",
+        client_secret=Text(unsettable=False),
     ),
     SETUP_INTENT.acts("cancel", cancel, "cancellation_reason"),
     SETUP_ATTEMPT.lists("setup_intent"),
