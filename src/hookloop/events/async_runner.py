@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from .running import ASYNC_SECONDS, Waiting
+from .running import ASYNC_SECONDS, Waiting, late
 
 __all__ = ["AsyncRunner", "begin"]
 
@@ -74,7 +75,7 @@ def begin(coroutine: Coroutine[Any, Any, T], seconds: float) -> "T | Waiting":
 
 
 async def _rest_within(seconds: float, coroutine: Coroutine[Any, Any, T], waits_for: Any) -> T:
-    async with asyncio.timeout(seconds):
+    async with _limit(seconds):
         rest: T = await _Rest(coroutine, waits_for)
         return rest
 
@@ -82,12 +83,25 @@ async def _rest_within(seconds: float, coroutine: Coroutine[Any, Any, T], waits_
 async def _call_in_thread(
     function: Callable[[Any], Any], argument: object, seconds: float | None
 ) -> Any:
-    async with asyncio.timeout(seconds):
+    async with _limit(seconds):
         returned = await asyncio.to_thread(function, argument)
     if isinstance(returned, Coroutine):  # a plain function that made one
-        async with asyncio.timeout(ASYNC_SECONDS):
+        async with _limit(ASYNC_SECONDS):
             return await returned
     return returned
+
+
+@asynccontextmanager
+async def _limit(seconds: float | None) -> AsyncIterator[None]:
+    """Do what `asyncio.timeout` does, and say in the log how long was too long."""
+    timeout = asyncio.timeout(seconds)
+    try:
+        async with timeout:
+            yield
+    except TimeoutError:
+        if timeout.expired():
+            raise late(seconds) from None
+        raise
 
 
 async def _unless_ours(waiting: Awaitable[Any]) -> Any:

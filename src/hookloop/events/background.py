@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .running import late
+
 __all__ = ["run_in_background", "run_in_thread"]
 
 _lock = threading.Lock()
@@ -25,9 +27,12 @@ def run_in_background(function: Callable[[Any], Any], argument: object, *, secon
     done: _Slot = _Slot()
 
     async def limited() -> None:
+        timeout = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout:
                 done.put(await function(argument))
+        except TimeoutError as error:
+            done.fail(late(seconds) if timeout.expired() else error)
         except asyncio.CancelledError:
             done.fail(RuntimeError("the handler cancelled itself"))
         except BaseException as error:  # it is raised again, in the caller's thread
@@ -80,7 +85,7 @@ class _Slot:
 
     def wait(self, seconds: float | None) -> Any:
         if not self._is_set.wait(seconds):
-            raise TimeoutError
+            raise late(seconds)
         if self._error is not None:
             raise self._error
         return self._result

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 from hookloop.errors import LocalError
 
-__all__ = ["ASYNC_SECONDS", "Runner", "SyncRunner", "Waiting"]
+__all__ = ["ASYNC_SECONDS", "Runner", "SyncRunner", "Waiting", "late"]
 
 ASYNC_SECONDS = 20.0  # Stripe gives up soon after; an answer that late is a retry anyway
 
@@ -101,3 +101,8 @@ class SyncRunner:
 
     def run_unbroken(self, work: Coroutine[Any, Any, None]) -> None:
         self.run(work)  # nobody can cancel what never waits
+
+
+def late(seconds: float | None) -> TimeoutError:
+    """Return the error of what was not done in time."""
+    return TimeoutError(f"not done after {seconds:g} s")

@@ -27,6 +27,15 @@ def test_an_api_key_is_told_from_a_secret():
     assert "sk_live" not in str(raised.value)
 
 
+def test_a_secret_without_its_prefix_is_warned_of():
+    """Cut off when it was copied, say; without showing it, and at the user's own line."""
+    with pytest.warns(UserWarning, match="begin with whsec_") as warned:
+        Hooks("c2VjcmV0")
+
+    assert warned[0].filename == __file__
+    assert "c2VjcmV0" not in str(warned[0].message)
+
+
 def test_more_secrets_than_any_roll_needs_are_refused():
     """Each costs an HMAC on every forged request."""
     with pytest.raises(ConfigError, match="at most 16"):

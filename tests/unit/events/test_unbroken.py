@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import gc
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -483,8 +484,10 @@ def test_a_bare_turn_of_the_loop_may_be_the_first_wait(run, hooks: Hooks):
     assert turns == [0, 1, 2]
 
 
-def test_a_deadline_holds_for_a_handler_that_waits(run, hooks: Hooks):
-    """It is cancelled in time, may clean up, and the sender is told to come again."""
+def test_a_deadline_holds_for_a_handler_that_waits(
+    run, hooks: Hooks, caplog: pytest.LogCaptureFixture
+):
+    """It is cancelled in time, may clean up, the sender comes again, and the log says why."""
     seen = []
 
     @hooks.on("customer.updated", deadline_seconds=0.01)
@@ -496,6 +499,27 @@ def test_a_deadline_holds_for_a_handler_that_waits(run, hooks: Hooks):
 
     assert run(post(hooks)) == "handler_failed"
     assert seen == ["cleaned up"]
+    assert "TimeoutError: not done after 0.01 s" in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_late_handler_is_told_of_on_the_sync_face_too(
+    hooks: Hooks, caplog: pytest.LogCaptureFixture, is_async: bool
+):
+    """In the same words."""
+    may_end = threading.Event()
+
+    async def waiting(_event) -> None:
+        await asyncio.Event().wait()
+
+    hooks.on("customer.updated", deadline_seconds=0.01)(
+        waiting if is_async else lambda event: may_end.wait(5)
+    )
+    request = sign(make("customer.updated"), SECRET)
+
+    assert hooks.receive(request.body, request.headers).outcome == "handler_failed"
+    may_end.set()
+    assert "TimeoutError: not done after 0.01 s" in caplog.text
 
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)

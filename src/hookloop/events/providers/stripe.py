@@ -1,5 +1,6 @@
 """Stripe: snapshot and thin events, signed in ``Stripe-Signature``."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ class Stripe:
             raise ConfigError(
                 "an API key was given as signing secret: the dashboard shows the endpoint's, "
                 "whsec_..., beside its URL"
+            )
+        if not secret.startswith("whsec_"):
+            warnings.warn(
+                "Stripe's signing secrets begin with whsec_, and one given does not: it may be cut "
+                "off, or another sender's",
+                stacklevel=5,  # the line that makes the `Hooks`
             )
 
     def verify(
