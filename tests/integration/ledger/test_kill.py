@@ -61,10 +61,11 @@ def test_killed_at_any_time_two_hundred_times(tmp_path, seed):
     """Whenever it comes: after any line that the outside has seen."""
     history, path, dice = History(), tmp_path / "ledger.db", random.Random(seed)
     first = 0
-    for _ in range(50):
-        live_and_die(history, start(path, first, 2000), lines=dice.randint(1, 3000))
+    for life in range(50):
+        live_and_die(history, start(path, first, 2000), lines=dice.randint(1, 2000))
         first += 2000
-        check(history, path)
+        if life % 10 == 9:  # each looks at all there is
+            check(history, path)
         history.is_drained = False
 
     assert live_and_die(history, start(path, first, 50)) == 0

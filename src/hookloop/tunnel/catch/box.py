@@ -116,7 +116,9 @@ class CatchBox:
         *,
         clock: Clock,
         observer: CatchObserver = nobody,
+        is_known_empty: bool = False,
     ) -> None:
+        """*is_known_empty*: nothing is left of the last time, as the owner has found out."""
         self.rules = rules
         self._store = store
         self._name = name
@@ -125,9 +127,11 @@ class CatchBox:
         self._observer = observer
         self._owed = 0
         self._owed_bytes = 0
-        self._is_counted = False
+        self._is_counted = is_known_empty
         """What is left of the last time is known."""
         self._looked = asyncio.Event()
+        if is_known_empty:
+            self._looked.set()
         self._committing = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._is_unsure = False

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from hookloop.clock import Clock
 from hookloop.errors import ConfigError, StoreError
 from hookloop.exchange import RequestHead
+from hookloop.ledger.delivery import State
+from hookloop.ledger.store import FIND_MAX, Selection
 from hookloop.tunnel.catch.box import CatchBox
 from hookloop.tunnel.catch.file import CatchFile
 from hookloop.tunnel.catch.observer import CatchEvent, Caught, Delivered, NotCaught, Postponed
@@ -56,12 +58,21 @@ class Catching:
         self._held = HeldBytes()
         self._boxes: dict[str, tuple[CatchBox, CatchLink]] = {}
         """By host and token."""
+        self._left: set[str] = set()
+        """The keys of those boxes that were not empty at the start."""
         self._runs: set[asyncio.Future[None]] = set()
         if window := self._file.store.durability.loss_window:
             logger.warning("caught requests would be lost %s", Values(when=window))
 
     async def start(self) -> None:
-        """Look what is left of the last time."""
+        """Look what is left of the last time. Raises `StoreError` where that cannot be."""
+        for state in (State.READY, State.LEASED):  # each line has one of them at its head
+            after = 0
+            while page := await self._file.store.find(
+                Selection(state=state), limit=FIND_MAX, after=after
+            ):
+                self._left |= {delivery.target for delivery in page}
+                after = page[-1].id
         for registered in self._register.everything():
             box, _ = self._box_of(registered)
             await box.wait_looked()
@@ -138,6 +149,7 @@ class Catching:
             _rules(registered.status, registered.paths),
             clock=self._clock,
             observer=self,
+            is_known_empty=key not in self._left,
         )
         run = asyncio.ensure_future(box.run())
         self._runs.add(run)
