@@ -8,6 +8,7 @@ from hookloop.exchange import CaptureSink
 from hookloop.tunnel.catch.box import CatchBox, CatchStatistics
 from hookloop.tunnel.catch.file import CatchConfig, CatchFile, default_folder
 from hookloop.tunnel.catch.observer import CatchObserver
+from hookloop.tunnel.room import Room
 
 from .catch_app import UpstreamApp
 from .config import TunnelConfig
@@ -15,6 +16,9 @@ from .config import TunnelConfig
 __all__ = ["CatchBoxes"]
 
 logger = logging.getLogger("hookloop.catch")
+
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+"""Bodies in memory until the app has begun to answer; beyond it requests are not caught."""
 
 
 class CatchBoxes:
@@ -28,6 +32,8 @@ class CatchBoxes:
         self._clock = clock
         self._sink = sink
         self._observer = observer
+        self.room = Room(KEPT_BYTES_MAX)
+        """For the bodies of requests that may yet have to be caught."""
         self._boxes: dict[str, CatchBox] = {}
         """By the path of their files."""
         self._of_label: dict[str, CatchBox] = {}

@@ -6,6 +6,7 @@ from hookloop.clock import Clock
 from hookloop.exchange import Exchange, Headers, ResponseHead
 from hookloop.tunnel.body_tally import BodyTally
 from hookloop.tunnel.catch.box import CatchBox
+from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.events import RequestReceived
 from hookloop.tunnel.wire.messages import Request, ResetCode
 
@@ -34,6 +35,7 @@ class CatchForward:
         request: RequestReceived,
         session: ForwardSession,
         box: CatchBox,
+        room: Room,
         clock: Clock,
         make: Callable[[ForwardSession], Forward],
         *,
@@ -47,6 +49,7 @@ class CatchForward:
         self._request = request
         self._session = session
         self._box = box
+        self._room = room
         self._clock = clock
         self._is_paid = is_paid
         self._body: list[bytes] = []
@@ -66,8 +69,8 @@ class CatchForward:
         """What the caller is told where it cannot be caught."""
         self._exchange: Exchange | None = None
         self._started = clock.monotonic()
-        self._keep(request.body)
         self._forward = None if self._is_catching else make(self)
+        self._keep(request.body)
 
     @property
     def is_queued(self) -> bool:
@@ -149,6 +152,7 @@ class CatchForward:
     def forward_ended(self, stream: int, exchange: Exchange) -> None:
         if not self._is_catching:
             self._is_over = True
+            self._let_go()
             self._session.forward_ended(stream, exchange)
             return
         self._exchange = exchange
@@ -159,13 +163,17 @@ class CatchForward:
     def _keep(self, data: bytes) -> None:
         self._tally.add(data)
         if self._is_kept:
-            self._body.append(data)
-            self._is_too_large = self._tally.length > self._box.rules.body_bytes_max
+            is_too_long = self._tally.length > self._box.rules.body_bytes_max
+            self._is_too_large = is_too_long or not self._room.take(len(data))
             if self._is_too_large:
                 self._let_go()
+            else:
+                self._body.append(data)
 
     def _let_go(self) -> None:
+        """Hold its body no longer: it is answered, or will not be caught."""
         self._is_kept = False
+        self._room.give_back(sum(map(len, self._body)))
         self._body.clear()
 
     def _go_on(self) -> None:
@@ -177,7 +185,7 @@ class CatchForward:
             self._end(None, self._failure[1])
         elif self._is_complete and self._is_kept:
             body = b"".join(self._body)
-            self._let_go()
+            self._let_go()  # the box has its own limit
             request = self._request
             caught = Request(request.tunnel, request.remote, request.head)
             self._box.catch_soon(caught, body, self._answer)
@@ -193,6 +201,7 @@ class CatchForward:
         if self._is_over:
             return
         self._is_over = True
+        self._let_go()
         now = self._clock.monotonic()
         told = self._exchange or self._queued_exchange(now)
         exchange = told._replace(

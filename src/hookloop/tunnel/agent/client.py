@@ -471,7 +471,8 @@ class Agent:
         box = self._catch_boxes.of(tunnel.label)
         if box is None or not box.rules.want(request.head):
             return make(self)
-        return CatchForward(request, self, box, self._clock, make, is_paid=is_paid)
+        room = self._catch_boxes.room
+        return CatchForward(request, self, box, room, self._clock, make, is_paid=is_paid)
 
     def _data(self, event: events.DataReceived) -> None:
         if forward := self._forwards.get(event.stream):

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 from hookloop.clock import Clock
 from hookloop.exchange import Exchange, Headers, Objection, ResponseHead
 from hookloop.tunnel.body_tally import BodyTally
+from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.events import RequestReceived
 
-from .holding import Holding, Room
+from .holding import HELD_BYTES_MAX, Holding
 from .own_answer import own_answer
 from .pipeline import Pipeline
 
@@ -48,7 +49,7 @@ class Gate:
     def __init__(self, session: GateSession, clock: Clock) -> None:
         self._session = session
         self._clock = clock
-        self._room = Room()
+        self._room = Room(HELD_BYTES_MAX)
         self._waiting: dict[int, tuple[Holding, Pipeline]] = {}
 
     def admits(self, request: RequestReceived, pipeline: Pipeline) -> bool:

@@ -3,30 +3,14 @@
 from typing import Protocol
 
 from hookloop.exchange import Headers, Objection
+from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.events import RequestReceived
 
 from .guard import GUARDED_BYTES_MAX
 
-__all__ = ["HELD_BYTES_MAX", "Holder", "Holding", "Room"]
+__all__ = ["HELD_BYTES_MAX", "Holder", "Holding"]
 
 HELD_BYTES_MAX = 64 * 1024 * 1024  # of all requests of an agent together
-
-
-class Room:
-    """What all the requests that wait may take of this process's memory."""
-
-    def __init__(self, most: int = HELD_BYTES_MAX) -> None:
-        self.left = most
-
-    def take(self, length: int) -> bool:
-        """Say whether there was room for *length* bytes more."""
-        if length > self.left:
-            return False
-        self.left -= length
-        return True
-
-    def give_back(self, length: int) -> None:
-        self.left += length
 
 
 class Holder(Protocol):

@@ -8,31 +8,15 @@ from hookloop.exchange import Headers, ResponseHead
 from hookloop.tunnel.body_tally import BodyTally
 from hookloop.tunnel.catch.box import CatchBox
 from hookloop.tunnel.catch.rules import not_caught
+from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.messages import Request
 
 from .link import AnsweredCaller, RawCaller
 
-__all__ = ["HELD_BYTES_MAX", "CatchLink", "HeldBytes"]
+__all__ = ["HELD_BYTES_MAX", "CatchLink"]
 
 HELD_BYTES_MAX = 64 * 1024 * 1024
 """Bodies on their way in, of all callers of a relay: anybody may send to a public name."""
-
-
-class HeldBytes:
-    """What all catch links of a relay hold in memory."""
-
-    def __init__(self, most: int = HELD_BYTES_MAX) -> None:
-        self._left = most
-
-    def take(self, length: int) -> bool:
-        """Say whether there was room."""
-        if length > self._left:
-            return False
-        self._left -= length
-        return True
-
-    def give_back(self, length: int) -> None:
-        self._left += length
 
 
 @dataclass(slots=True)
@@ -50,7 +34,7 @@ class CatchLink:
     Has the methods of a `Link` that a caller's connection calls.
     """
 
-    def __init__(self, box: CatchBox, held: HeldBytes, is_full: Callable[[], bool]) -> None:
+    def __init__(self, box: CatchBox, held: Room, is_full: Callable[[], bool]) -> None:
         """*is_full*: the relay keeps no more, of whatever tunnel."""
         self._box = box
         self._held = held

@@ -16,10 +16,11 @@ from hookloop.tunnel.catch.file import CatchFile
 from hookloop.tunnel.catch.observer import CatchEvent, Caught, Delivered, NotCaught, Postponed
 from hookloop.tunnel.catch.rules import CatchRules
 from hookloop.tunnel.log_values import Values
+from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.messages import Bind, CatchWish
 
 from .catch_app import TunnelApp
-from .catch_link import CatchLink, HeldBytes
+from .catch_link import HELD_BYTES_MAX, CatchLink
 from .catch_register import Register, Registered
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Catching:
         self._clock = clock
         self._file = CatchFile(folder, "relay", clock=clock)
         self._register = Register(folder / "hosts.json")
-        self._held = HeldBytes()
+        self._held = Room(HELD_BYTES_MAX)
         self._boxes: dict[str, tuple[CatchBox, CatchLink]] = {}
         """By host and token."""
         self._left: set[str] = set()
