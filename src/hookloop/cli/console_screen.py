@@ -216,7 +216,7 @@ def _outcome(row: Row, cells: int) -> str:
 
 
 def _answer_style(row: Row) -> str:
-    if row.status is None or "cut short" in row.outcome:
+    if row.status is None or row.outcome.endswith((", cut short", ", body altered")):
         return "red"
     return _STATUS_STYLES.get(row.status // 100, "")
 

@@ -87,4 +87,6 @@ def outcome(exchange: Exchange) -> str:
     except ValueError:
         phrase = printable(exchange.response.reason.decode("latin-1"))
     told = f"{status} {phrase}".strip()
-    return f"{told}, cut short" if exchange.failure else told
+    if exchange.failure:
+        return f"{told}, cut short"
+    return f"{told}, body altered" if exchange.is_exact is False else told
