@@ -157,7 +157,7 @@ class World:
             )
             for side, role in (("relay", Role.RELAY), ("agent", Role.AGENT))
         }
-        self.pool = LanePool(self.sides["relay"].lanes, str)
+        self.pool = LanePool(self.sides["relay"].lanes, str, lanes_max=8)
 
     def cut_session(self) -> None:
         """What was on its way is lost; whoever waits sees that it was cut."""

@@ -14,8 +14,7 @@ from .lane_tickets import TICKET_SECONDS
 
 __all__ = ["LanePool", "is_long_lived"]
 
-LANES_MAX = 32  # of one session: each costs both sides a connection
-LANES_FOR_BULK = 8  # of those: open pages must not keep a download on the session
+LANES_FOR_BULK = 4  # one lane in so many: open pages must not keep a download on the session
 LANES_IDLE_MAX = 2  # kept for the next download; none before the first
 IDLE_SECONDS = 60.0  # then these go too: an idle agent holds one connection
 REFUSED_SECONDS = 60.0  # before asking again, where an invitation came to nothing
@@ -30,8 +29,10 @@ def is_long_lived(head: ResponseHead) -> bool:
 class LanePool:
     """The lanes of one session, as the relay deals them out."""
 
-    def __init__(self, lanes: Lanes, new_ticket: Callable[[int], str]) -> None:
+    def __init__(self, lanes: Lanes, new_ticket: Callable[[int], str], *, lanes_max: int) -> None:
         """*new_ticket* makes the ticket for a lane's number."""
+        self._lanes_max = lanes_max
+        self._spare = lanes_max // LANES_FOR_BULK
         self._lanes = lanes
         self._new_ticket = new_ticket
         self._bulk: dict[int, None] = {}
@@ -67,13 +68,13 @@ class LanePool:
         """
         self._give_up_invitations(now)
         free = self._lanes.free()
-        for queue, spare in ((self._bulk, 0), (self._long, LANES_FOR_BULK)):
+        for queue, spare in ((self._bulk, 0), (self._long, self._spare)):
             while queue:
                 stream = next(iter(queue))
                 if not self._lanes.can_move(stream):
                     del queue[stream]
                     continue
-                if not free or self._busy(free) + spare >= LANES_MAX:
+                if not free or self._busy(free) + spare >= self._lanes_max:
                     break
                 self._lanes.move(stream, free.pop())
                 del queue[stream]
@@ -86,11 +87,11 @@ class LanePool:
     def _invite(self, now: float, free: int) -> None:
         known = len(self._lanes) + len(self._invited)
         busy = len(self._lanes) - free
-        longs = min(len(self._long), max(0, LANES_MAX - LANES_FOR_BULK - busy))
+        longs = min(len(self._long), max(0, self._lanes_max - self._spare - busy))
         wanted = len(self._bulk) + longs - len(self._invited) - free
         if now < self._not_before:
             return
-        for _ in range(min(wanted, LANES_MAX - known)):
+        for _ in range(min(wanted, self._lanes_max - known)):
             self._number += 1
             self._invited[self._number] = now + TICKET_SECONDS
             self._lanes.invite(self._number, self._new_ticket(self._number))

@@ -81,6 +81,11 @@ class RelayLimits:
     """
     requests_burst_per_name: int = 1_000
     """How many may come at once before that rate counts: a sender's retries come in bursts."""
+    lanes_per_agent_max: int = 32
+    """
+    Data connections of one agent, for bulk; what finds none stays on the session. Event streams and
+    upgraded connections leave a quarter of them to bulk. 0: none.
+    """
     streams_per_agent_max: int = 1_024
     """
     Exchanges at once in one agent's session: `503` with Retry-After. The agent names its own

@@ -99,6 +99,7 @@ class Link:
         remote: str,
         clock: Clock,
         streams_max: int,
+        lanes_max: int,
         tickets: "LaneTickets[Link]",
         on_granted: "Callable[[Link, Bind, str], None]" = lambda *_: None,
     ) -> None:
@@ -115,6 +116,7 @@ class Link:
         self._landlord = landlord
         self._clock = clock
         self._tickets = tickets
+        self._lanes_max = lanes_max
         self._pool: LanePool | None = None
         """From the first stream on that wants a lane."""
         self._look: asyncio.TimerHandle | None = None
@@ -335,7 +337,11 @@ class Link:
 
     def _want_lane(self, stream: int, *, is_bulk: bool) -> None:
         if self._pool is None:
-            self._pool = LanePool(self._session.lanes, lambda lane: self._tickets.issue(self, lane))
+            self._pool = LanePool(
+                self._session.lanes,
+                lambda lane: self._tickets.issue(self, lane),
+                lanes_max=self._lanes_max,
+            )
         self._pool.want(stream, is_bulk=is_bulk)
 
     def _settle_lanes(self) -> None:

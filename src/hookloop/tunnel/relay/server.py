@@ -371,6 +371,7 @@ class Relay:
             remote=f"{host}:{port}",
             clock=self.clock,
             streams_max=self.config.limits.streams_per_agent_max,
+            lanes_max=self.config.limits.lanes_per_agent_max,
             tickets=self._tickets,
             on_granted=self._granted,
         )

@@ -8,12 +8,13 @@ from hookloop.tunnel.relay.lane_pool import (
     IDLE_SECONDS,
     LANES_FOR_BULK,
     LANES_IDLE_MAX,
-    LANES_MAX,
     REFUSED_SECONDS,
     LanePool,
     is_long_lived,
 )
 from hookloop.tunnel.relay.lane_tickets import TICKET_SECONDS, LaneTickets
+
+LANES_MAX = 32
 
 
 class FakeLanes:
@@ -46,7 +47,7 @@ class Dealing:
 
     def __init__(self):
         self.lanes = FakeLanes()
-        self.pool = LanePool(self.lanes, lambda lane: f"ticket {lane}")
+        self.pool = LanePool(self.lanes, lambda lane: f"ticket {lane}", lanes_max=LANES_MAX)
         self.now = 0.0
 
     def want(self, *streams, is_bulk=True):
@@ -149,7 +150,7 @@ def test_open_pages_leave_lanes_to_bulk():
     dealing.want(1000, 1001)
     dealing.dial()
 
-    assert long_lived == LANES_MAX - LANES_FOR_BULK
+    assert long_lived == LANES_MAX - LANES_MAX // LANES_FOR_BULK
     assert dealing.moved[-2:] == [1000, 1001]
     assert len(dealing.moved) == long_lived + 2
 
