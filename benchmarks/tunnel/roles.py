@@ -11,7 +11,6 @@ A role prints its ports when it is ready, and at SIGTERM the CPU seconds that it
 
 import asyncio
 import contextlib
-import gc
 import ssl
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from hookloop.cli.runner import COLLECT_AFTER
+from hookloop.cli.long_running import settle_in
 from hookloop.tunnel.agent import AgentConfig, running_agent
 from hookloop.tunnel.agent.config import TunnelConfig, Upstream
 from hookloop.tunnel.agent.trust import Trust
@@ -160,6 +159,5 @@ async def splice(port: str) -> None:
 ROLES = {each.__name__: each for each in (relay, agent, idle_agents, app, splice)}
 
 if __name__ == "__main__":
-    gc.freeze()  # as the commands do
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+    settle_in()  # as the commands do
     uvloop.run(ROLES[sys.argv[1]](*sys.argv[2:]))

@@ -1,7 +1,6 @@
 """Runs a command's coroutine until it ends, Ctrl+C, or SIGTERM."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -13,11 +12,10 @@ import typer
 
 from hookloop.errors import ConfigError, HookloopError
 
+from .long_running import settle_in
+
 __all__ = ["loop_factory", "reporting_errors", "run"]
 
-# Objects made and not yet freed before the collector looks. Python's 700 is reached by a few
-# dozen exchanges under way, and each look costs a busy relay or agent a tenth of its speed.
-COLLECT_AFTER = 20_000
 INTERRUPTED = 130  # what shells give a program that a second, impatient Ctrl+C ended
 
 
@@ -30,8 +28,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
     A hookloop error ends the command with one sentence instead of a traceback:
     code 2 where the user's settings are at fault, 1 otherwise.
     """
-    gc.freeze()  # what was imported stays, and need not be looked at again
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+    settle_in()
     with reporting_errors():
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:

@@ -89,21 +89,36 @@ class FrameDecoder:
         Raises `ProtocolError` for a length over the limit, before setting memory
         aside for it; the decoder must not be used after that.
         """
-        if not self._pending:
+        pending = self._pending
+        if not pending:
             frames, used = _cut(data)
             if used < len(data):
-                self._pending += memoryview(data)[used:]
+                pending += memoryview(data)[used:]
             return frames
-        self._pending += data
-        frames, used = _cut(self._pending)
-        del self._pending[:used]
+        # Only what completes the frame that waits is copied behind it: large ones come in pieces.
+        taken = self._missing(len(data))
+        pending += memoryview(data)[:taken]
+        frames, used = _cut(pending)
+        del pending[:used]
+        if not pending and taken < len(data):
+            more, used = _cut(data, taken)
+            frames += more
+            if used < len(data):
+                pending += memoryview(data)[used:]
         return frames
 
+    def _missing(self, most: int) -> int:
+        """Return how many of *most* bytes the pending frame takes, by what is known of it."""
+        known = len(self._pending)
+        if known < FRAME_HEAD_BYTES:
+            return most  # it may be anything
+        length = _HEAD.unpack_from(self._pending)[0] >> 8
+        return min(most, FRAME_HEAD_BYTES + int(length) - known)
 
-def _cut(buffer: bytes | bytearray) -> tuple[list[Frame], int]:
-    """Return the whole frames at the start of *buffer* and how many bytes they took."""
+
+def _cut(buffer: bytes | bytearray, position: int = 0) -> tuple[list[Frame], int]:
+    """Return the whole frames from *position* on, and where what is no whole frame begins."""
     frames = []
-    position = 0
     available = len(buffer)
     with memoryview(buffer) as view:
         while position + FRAME_HEAD_BYTES <= available:
