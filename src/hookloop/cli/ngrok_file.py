@@ -53,6 +53,7 @@ _TOP = {"version", "tunnels", "agent", "endpoints"}
 _READ = {
     *("addr", "proto", "subdomain", "hostname", "domain", "host_header", "basic_auth", "auth"),
     *("ip_restriction", "request_header", "response_header", "verify_webhook"),
+    *("remote_addr", "proxy_proto"),
 }
 _TUNNEL_UNUSED = {
     "inspect": "what is inspected is a setting of the agent",
@@ -64,7 +65,6 @@ _TUNNEL_UNUSED = {
     "circuit_breaker": "every request goes to the app",
     "pooling_enabled": "a name leads to one agent",
     "bindings": "every tunnel is public",
-    "remote_addr": "the relay chooses the port",
 }
 _TUNNEL_IMPOSSIBLE = {
     "oauth": "use basic_auth",
@@ -75,7 +75,6 @@ _TUNNEL_IMPOSSIBLE = {
     "policy": "there is no policy engine",
     "traffic_policy": "there is no policy engine",
     "traffic_policy_file": "there is no policy engine",
-    "proxy_proto": "the upstream gets no PROXY header",
     "websocket_tcp_converter": "a WebSocket is passed on as it is",
     "crt": "use `proto: tls` and let the app end TLS",
     "key": "use `proto: tls` and let the app end TLS",
@@ -174,6 +173,7 @@ def _tunnel(tunnel: dict[str, Any], where: tuple[str, ...], problems: Problems) 
         _look_over(fields, inner, problems, {"add", "remove"}, {}, {})
         values[f"{key}_add"] = _texts(fields, "add", inner, problems)
         values[f"{key}_remove"] = _texts(fields, "remove", inner, problems)
+    values |= _raw(tunnel.get("remote_addr"), tunnel.get("proxy_proto"), where, problems)
     if verify := _table(tunnel, "verify_webhook", where, problems):
         inner = (*where, "verify_webhook")
         _look_over(verify, inner, problems, {"provider", "secret"}, {}, {})
@@ -188,8 +188,8 @@ def _endpoint(
     """Return an endpoint of version 3 in our words."""
     values: dict[str, Any] = {"host_header": "preserve", "upstream_insecure": True}
     upstream, inner = _table(endpoint, "upstream", where, problems), (*where, "upstream")
-    impossible = {"proxy_protocol": "the upstream gets no PROXY header"}
-    _look_over(upstream, inner, problems, {"url", "protocol"}, {}, impossible)
+    _look_over(upstream, inner, problems, {"url", "protocol", "proxy_protocol"}, {}, {})
+    values |= _raw(None, upstream.get("proxy_protocol"), inner, problems)
     if str(upstream.get("protocol", "http1")) != "http1":
         problems.error((*inner, "protocol"), "the upstream is spoken to in HTTP/1.1: use http1")
     if upstream.get("url") in {None, ""}:
@@ -204,10 +204,33 @@ def _endpoint(
     return values
 
 
+def _raw(
+    remote_addr: object, proxy: object, where: tuple[str, ...], problems: Problems
+) -> dict[str, Any]:
+    """Return what is about tunnels of bytes: the public port, and the PROXY header."""
+    values: dict[str, Any] = {}
+    if remote_addr is not None:
+        host, _, port = str(remote_addr).rpartition(":")
+        if _is_of_ngrok(host):
+            here = (*where, "remote_addr")
+            problems.warn(here, f"{remote_addr} is ngrok's to give: the relay chooses the port")
+        elif port.isdecimal() and port.isascii() and len(port) <= 5:
+            values["remote_port"] = int(port)
+        else:
+            problems.error((*where, "remote_addr"), "this has no port at its end")
+    if proxy not in {None, "", 0, "0"}:
+        values["proxy_protocol"] = f"v{str(proxy).removeprefix('v')}"
+    return values
+
+
+def _is_of_ngrok(host: str) -> bool:
+    return any(host.endswith(f".{domain}") for domain in _NGROK_DOMAINS)
+
+
 def _name(host: str, where: tuple[str, ...], problems: Problems) -> str:
     """Return the name to ask for: a label, or a domain of one's own in full."""
-    label, _, domain = host.partition(".")
-    if not any(domain == own or domain.endswith(f".{own}") for own in _NGROK_DOMAINS):
+    label = host.partition(".")[0]
+    if not _is_of_ngrok(host):
         return host
     problems.warn(where, f"{host} is ngrok's to give: the tunnel is named {label!r} here")
     return label

@@ -77,6 +77,9 @@ TUNNEL_KEYS = (
     Key("catch_path", "texts", "catch only these paths, such as '/webhooks/*'"),
     Key("catch_status", "number", "what the senders of caught requests are answered; 202"),
     Key("catch_dir", "text", "the folder that caught requests are kept in"),
+    Key("remote_port", "number", "the public port asked for, of a tcp tunnel"),
+    Key("proxy_protocol", "text", "v1 or v2: tell a tcp or tls upstream who calls"),
+    Key("idle_seconds", "number", "the longest silence of a tcp or tls connection; any, without"),
     Key("connect_seconds", "number", "for the upstream to take a connection"),
     Key("response_seconds", "number", "for the upstream to begin its answer"),
 )

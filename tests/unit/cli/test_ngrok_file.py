@@ -170,3 +170,29 @@ def test_the_ending_says_which_file_it_is(tmp_path):
     (tmp_path / "ngrok.yml").write_text(VERSION_3)
 
     assert len(read_project(tmp_path / "ngrok.yml").tunnels) == 3
+
+
+def test_ports_and_the_proxy_header_of_raw_tunnels_are_read():
+    """A port that is ngrok's own is not asked of a relay, which has others."""
+    text = """
+version: 2
+tunnels:
+  ours:
+    addr: 5432
+    proto: tcp
+    remote_addr: tun.example:20001
+    proxy_proto: 2
+  theirs:
+    addr: 5432
+    proto: tcp
+    remote_addr: 1.tcp.ngrok.io:12345
+    proxy_proto: "1"
+"""
+    project = read_ngrok_yml(PATH, text)
+    ours, theirs = project.tunnels
+
+    assert (ours.remote_port, ours.proxy_protocol) == (20001, "v2")
+    assert (theirs.remote_port, theirs.proxy_protocol) == (0, "v1")
+    assert any("the relay chooses the port" in warning for warning in project.warnings)
+    with pytest.raises(ConfigError, match="no port at its end"):
+        read_ngrok_yml(PATH, text.replace("tun.example:20001", "tun.example"))

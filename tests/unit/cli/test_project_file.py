@@ -48,6 +48,9 @@ catch_dir = "caught"
 [tunnels.db]
 upstream = "localhost:5432"
 protocol = "tcp"
+remote_port = 20001
+proxy_protocol = "v2"
+idle_seconds = 3600
 """
 
 
@@ -73,6 +76,9 @@ def test_a_whole_file_is_read():
     assert caught.folder == Path("caught").resolve()
     assert web.config(Upstream("localhost", 3000)).catch is None
     assert (db.protocol, db.name) == ("tcp", None)
+    tunnel = db.config(db.target())
+    assert tunnel.upstream == Upstream("localhost", 5432, "tcp")
+    assert (tunnel.remote_port, tunnel.proxy_protocol, tunnel.idle_seconds) == (20001, "v2", 3600)
 
 
 def test_nothing_secret_is_shown():

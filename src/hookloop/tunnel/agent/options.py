@@ -1,6 +1,6 @@
 """A tunnel in the words of the command line, of hookloop.toml and of `connect`: all text."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hookloop.errors import ConfigError
@@ -48,6 +48,12 @@ class TunnelOptions:
     """A file of certificates to trust for it."""
     connect_seconds: float = 10.0
     response_seconds: float = 300.0
+    remote_port: float = 0
+    """The public port asked for, of a tcp tunnel."""
+    proxy_protocol: str | None = None
+    """``v1`` or ``v2``: tell the upstream of a tcp or tls tunnel who calls."""
+    idle_seconds: float = 0.0
+    """The longest silence of a connection of such a tunnel; 0: any."""
     guard: Guard | None = None
     catch: bool = False
     """Keep what comes while the upstream is down."""
@@ -62,9 +68,12 @@ class TunnelOptions:
 
     def target(self) -> Upstream | Folder:
         """Return what is to be reached; a folder has to be served first."""
-        return parse_target(
+        target = parse_target(
             self.upstream, is_verified=not self.upstream_insecure, ca_file=self.upstream_ca
         )
+        if self.protocol == "http" or isinstance(target, Folder):
+            return target
+        return replace(target, scheme="tcp")  # its bytes are passed on unread
 
     def config(self, upstream: Upstream) -> TunnelConfig:
         """Return the tunnel to *upstream*: what `target` says, or what serves its folder."""
@@ -75,6 +84,9 @@ class TunnelOptions:
             protocol=self.protocol,
             connect_seconds=self.connect_seconds,
             response_seconds=self.response_seconds,
+            remote_port=int(self.remote_port),
+            proxy_protocol=self.proxy_protocol,
+            idle_seconds=self.idle_seconds,
             policy=self._policy(),
             catch=self._catch(),
         )
