@@ -65,6 +65,7 @@ OPTIONS = {
     "tls.acme.dns_hook": "--acme-dns-hook",
     "tls.acme.ca_file": "--acme-ca-file",
     "tls.acme.dns_seconds": "--acme-dns-seconds",
+    "raw.tcp_ports": "--tcp-ports",
 }
 # What the command takes where the class, made for programs, has another default.
 OF_THE_COMMAND = {"domain": DEFAULT_DOMAIN, "port": DEFAULT_PORT}

@@ -23,7 +23,8 @@ def test_the_page_has_a_row_for_each_key():
 
 def test_each_key_of_a_tunnel_is_an_option_of_the_command():
     """Whoever knows one knows the other."""
-    options = {param.name for param in get_command(app).commands["http"].params}
+    commands = get_command(app).commands
+    options = {param.name for name in ("http", "tcp", "tls") for param in commands[name].params}
 
     assert {key.name for key in TUNNEL_KEYS} - options == FILE_ONLY
 

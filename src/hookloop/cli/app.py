@@ -14,6 +14,8 @@ from .http import http
 from .relay import relay
 from .sandbox import sandbox
 from .start import start
+from .tcp import tcp
+from .tls import tls
 from .trigger import trigger
 
 __all__ = ["app"]
@@ -53,4 +55,6 @@ app.command()(http)
 app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")
 app.command()(start)
+app.command()(tcp)
+app.command()(tls)
 app.command()(trigger)

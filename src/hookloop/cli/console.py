@@ -26,6 +26,7 @@ from .console_view import NoteKind
 
 if TYPE_CHECKING:
     from hookloop.tunnel.agent import Tunnel
+    from hookloop.tunnel.agent.raw_forward import RawConnection
 
 __all__ = ["AgentConsole", "running_console"]
 
@@ -60,6 +61,24 @@ class AgentConsole:
         self._state.captured(exchange)
         if self._log is not None:
             self._log.exchange(self._clock.wall(), exchange)
+
+    def connection_ended(self, connection: "RawConnection") -> None:
+        """A caller of a tcp or tls tunnel has gone."""
+        self._state.connection_ended(connection.seconds)
+        how = f": {connection.failure}" if connection.failure else ""
+        self._say(
+            LogLevel.INFO,
+            "connection ended",
+            "conn",
+            sentence=f"{connection.remote}   {connection.bytes_in} bytes in, "
+            f"{connection.bytes_out} out, {connection.seconds:.1f} s{how}",
+            name=connection.tunnel,
+            remote=connection.remote,
+            bytes_in=connection.bytes_in,
+            bytes_out=connection.bytes_out,
+            seconds=round(connection.seconds, 3),
+            err=connection.failure or "",
+        )
 
     def session_up(self) -> None:
         self._was_up = True

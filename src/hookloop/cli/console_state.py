@@ -77,6 +77,12 @@ class ConsoleState:
         if exchange.response is None or exchange.objection is not None:
             self._troubled = exchange
 
+    def connection_ended(self, seconds: float) -> None:
+        """A connection whose bytes nobody reads has ended: it counts, and has no line."""
+        self._ended += 1
+        self.changes += 1
+        self._durations.append(seconds)
+
     def connecting(self, relay: str) -> None:
         """The relay at the address *relay* is being called."""
         self._relay = printable(relay)

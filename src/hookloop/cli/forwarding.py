@@ -44,8 +44,13 @@ async def forward(
                 "This URL is local: only programs on this machine can reach it. For a public "
                 "one run `hookloop relay` on a server and pass --relay.",
             )
-        catching = CatchTeller(console)
-        running = running_agent(config, sink=console, observer=console, catch_observer=catching)
+        running = running_agent(
+            config,
+            sink=console,
+            observer=console,
+            catch_observer=CatchTeller(console),
+            connection_ended=console.connection_ended,
+        )
         agent = await enter(running)
         console.watch(agent.statistics)
         await asyncio.Event().wait()

@@ -1,6 +1,7 @@
 """`hookloop relay`: the public side of the tunnel."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,7 @@ from .relay_options import (
     PortOption,
     ProxyProtocolOption,
     PublicUrlOption,
+    TcpPortsOption,
     TokenOption,
     TokensOption,
     TrustedProxyOption,
@@ -70,6 +72,7 @@ def start(
     public_url: PublicUrlOption = None,
     trusted_proxy: TrustedProxyOption = None,
     proxy_protocol: ProxyProtocolOption = None,
+    tcp_ports: TcpPortsOption = None,
     admin: AdminOption = None,
     drain_seconds: DrainSecondsOption = None,
     allow_catch: AllowCatchOption = None,
@@ -103,23 +106,14 @@ def start(
         "catch_folder": allow_catch,
         "log_format": log_format,
         "access_log": access_log,
+        "tcp_ports": tcp_ports,
     }
     if domain:
         given |= {"domain": domain[0], "more_domains": tuple(domain[1:])}
-    tls = TlsOptions(
-        cert=tls_cert,
-        key=tls_key,
-        directories=tls_dir,
-        http_port=http_port,
-        acme_email=acme_email,
-        acme_agree_tos=acme_agree_tos,
-        acme_directory=acme_directory,
-        acme_domain=acme_domain,
-        acme_dns_hook=acme_dns_hook,
-        acme_dns_seconds=acme_dns_seconds,
-        acme_folder=acme_dir,
-        acme_ca_file=acme_ca_file,
-    )
+    files = (tls_cert, tls_key, tls_dir, http_port)
+    acme = (acme_email, acme_agree_tos, acme_directory, acme_domain)
+    proof = (acme_dns_hook, acme_dns_seconds, acme_dir, acme_ca_file)
+    tls = TlsOptions(*files, *acme, *proof)
     with reporting_errors():
         if admin is not None:
             given |= _admin_address(admin)
@@ -137,6 +131,7 @@ def _settings(
     from hookloop.tunnel.relay import RelayConfig
     from hookloop.tunnel.relay.config import parse_network
     from hookloop.tunnel.relay.config_file import read_config_file
+    from hookloop.tunnel.relay.raw_settings import RawSettings
     from hookloop.tunnel.relay.tokens import new_token
 
     settings: dict[str, Any] = {"domain": DEFAULT_DOMAIN, "port": DEFAULT_PORT}
@@ -144,6 +139,8 @@ def _settings(
     settings |= {name: value for name, value in given.items() if value is not None}
     if proxies:
         settings["trusted_proxies"] = tuple(map(parse_network, proxies))
+    if (ports := settings.pop("tcp_ports", None)) is not None:
+        settings["raw"] = replace(settings.get("raw", RawSettings()), tcp_ports=ports)
     if by_options := tls.settings([settings["domain"], *settings.get("more_domains", ())]):
         settings["tls"] = by_options
     made = None

@@ -19,6 +19,7 @@ __all__ = [
     "PortOption",
     "ProxyProtocolOption",
     "PublicUrlOption",
+    "TcpPortsOption",
     "TokenOption",
     "TokensOption",
     "TrustedProxyOption",
@@ -89,6 +90,12 @@ AllowCatchOption = Annotated[
     typer.Option(
         metavar="DIR",
         help="Keep webhooks here for agents that are away, where they ask for it with --catch.",
+    ),
+]
+TcpPortsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST-LAST", help="The ports that TCP tunnels are given, such as 20000-20999."
     ),
 ]
 DrainSecondsOption = Annotated[

@@ -41,6 +41,7 @@ __all__ = [
 LOCAL_DOMAIN = "tun.localhost"
 START_SECONDS = 30.0  # a relay that is reachable takes one
 OWN_DRAIN_SECONDS = 0.1  # of a relay of our own: Ctrl+C must feel instant
+OWN_TCP_PORTS = "20000-20999"  # tried from a random one on, so that two such relays get along
 
 
 def connect(
@@ -298,10 +299,16 @@ async def reached_relay(url: str | None, token: str) -> AsyncIterator[ReachedRel
         yield ReachedRelay(url, token, is_own=False)
         return
     from .relay import RelayConfig, running_relay
+    from .relay.raw_settings import RawSettings
     from .relay.tokens import new_token
 
     own_token = new_token(SystemRandom())
-    config = RelayConfig(LOCAL_DOMAIN, (own_token,), drain_seconds=OWN_DRAIN_SECONDS)
+    config = RelayConfig(
+        LOCAL_DOMAIN,
+        (own_token,),
+        drain_seconds=OWN_DRAIN_SECONDS,
+        raw=RawSettings(tcp_ports=OWN_TCP_PORTS),
+    )
     async with running_relay(config) as running:
         yield ReachedRelay(running.url, own_token, is_own=True)
 
