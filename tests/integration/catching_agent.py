@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
 from hookloop.tunnel.agent.config import parse_upstream
-from hookloop.tunnel.catch.file import CatchConfig
+from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.catch.observer import Caught
 
 

@@ -29,7 +29,7 @@ from tunnel_loop import (
 
 from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
 from hookloop.tunnel.agent.config import Upstream
-from hookloop.tunnel.catch.file import CatchConfig
+from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.catch.observer import Caught, Delivered, NotCaught, Postponed
 from hookloop.tunnel.catch.rules import CatchRules
 

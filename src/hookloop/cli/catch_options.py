@@ -60,6 +60,8 @@ class CatchTeller:
         from hookloop.tunnel.catch import observer as events
 
         match event:
+            case events.Left(waiting):
+                self._console.note("news", f"{waiting} caught requests wait since the last time")
             case events.Caught(_, head, waiting):
                 self._console.note("news", f"caught {_request(head)}: {waiting} waiting")
             case events.NotCaught(_, head, reason):

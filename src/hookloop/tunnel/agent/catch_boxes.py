@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookloop.clock import Clock
 from hookloop.exchange import CaptureSink
 from hookloop.tunnel.catch.box import CatchBox, CatchStatistics
-from hookloop.tunnel.catch.file import CatchConfig, CatchFile, default_folder
+from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.catch.observer import CatchObserver
 from hookloop.tunnel.room import Room
 
 from .catch_app import UpstreamApp
 from .config import TunnelConfig
+
+if TYPE_CHECKING:
+    from hookloop.tunnel.catch.file import CatchFile
 
 __all__ = ["CatchBoxes"]
 
@@ -49,12 +54,13 @@ class CatchBoxes:
         """
         if config.catch is None:
             return
+        from hookloop.tunnel.catch.file import default_folder  # who catches nothing needs no SQLite
+
         folder = (config.catch.folder or default_folder()).expanduser()
-        name = str(config.upstream)
-        key = f"{folder.resolve()} {name}"
+        key = f"{folder.resolve()} {config.upstream}"
         box = self._boxes.get(key)
         if box is None:
-            box = self._boxes[key] = self._opened(config, config.catch, name)
+            box = self._boxes[key] = self._opened(config, config.catch, folder)
         self._of_label[config.label] = box
 
     async def wait_looked(self) -> None:
@@ -81,8 +87,10 @@ class CatchBoxes:
         for file in self._files:
             await file.close()
 
-    def _opened(self, config: TunnelConfig, catch: CatchConfig, name: str) -> CatchBox:
-        folder = (catch.folder or default_folder()).expanduser()
+    def _opened(self, config: TunnelConfig, catch: CatchConfig, folder: Path) -> CatchBox:
+        from hookloop.tunnel.catch.file import CatchFile
+
+        name = str(config.upstream)
         file = CatchFile(folder, name, clock=self._clock)
         self._files.append(file)
         if window := file.store.durability.loss_window:

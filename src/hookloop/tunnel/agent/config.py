@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
-from hookloop.tunnel.catch.file import CatchConfig
+from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.wire.handshake import Carriage
 
 from .address import Upstream, parse_upstream

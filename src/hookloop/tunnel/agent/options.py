@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hookloop.errors import ConfigError
-from hookloop.tunnel.catch.file import CatchConfig
+from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.catch.rules import CatchRules
 
 from .address import Folder, Upstream, parse_target

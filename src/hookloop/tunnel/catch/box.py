@@ -26,6 +26,7 @@ from .observer import (
     Caught,
     Delivered,
     Delivering,
+    Left,
     NotCaught,
     Postponed,
     nobody,
@@ -44,6 +45,8 @@ LONGEST_PROBE_SECONDS = 2.0  # so soon is a returning app found, and no sooner a
 
 RETENTION = Retention(done_seconds=24 * 3600.0)
 PRUNE_MAX = 500
+PRUNE_SECONDS = 3600.0
+"""How late at most something is forgotten: it holds what customers typed."""
 
 ORDER_KEY = "line"
 
@@ -248,13 +251,21 @@ class CatchBox:
                 await self._count()
                 self._looked.set()
             await self._store.prune(RETENTION, limit=PRUNE_MAX)
-            await self._came.wait()
-            if await self._is_app_back():
+            if await self._has_come() and await self._is_app_back():
                 await self._deliver_while_up()
         except StoreError as error:
             logger.warning("the ledger of caught requests cannot be used: %s", error)
             self._looked.set()
             await asyncio.sleep(LONGEST_PROBE_SECONDS)
+
+    async def _has_come(self) -> bool:
+        """Wait until something is in the line; False when it is time for housekeeping."""
+        try:
+            async with asyncio.timeout(PRUNE_SECONDS):
+                await self._came.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _is_app_back(self) -> bool:
         """Wait until it is; False where the line has to be counted before."""
@@ -339,6 +350,8 @@ class CatchBox:
         else:
             self._is_unsure = False
             self._owed, self._owed_bytes = tally.owed, tally.owed_bytes
+            if tally.owed and not self._is_counted:
+                self._observer.catch_event(Left(tally.owed))
         self._is_counted = True
         if self._owed:
             self._came.set()

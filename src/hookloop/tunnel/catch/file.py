@@ -3,7 +3,6 @@
 import fcntl
 import os
 import re
-from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -11,21 +10,10 @@ from hookloop.clock import Clock
 from hookloop.errors import ConfigError
 from hookloop.ledger.sqlite import SqliteStore
 
-from .rules import CatchRules
-
-__all__ = ["CatchConfig", "CatchFile", "default_folder"]
+__all__ = ["CatchFile", "default_folder"]
 
 PRIVATE = 0o700
 """Caught requests hold what customers typed: nobody else of this machine reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class CatchConfig:
-    """Catch mode of one tunnel."""
-
-    rules: CatchRules = field(default_factory=CatchRules)
-    folder: Path | None = None
-    """Where caught requests are kept; None for `default_folder`."""
 
 
 def default_folder() -> Path:

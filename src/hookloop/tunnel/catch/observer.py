@@ -11,10 +11,18 @@ __all__ = [
     "Caught",
     "Delivered",
     "Delivering",
+    "Left",
     "NotCaught",
     "Postponed",
     "nobody",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """At the start: requests are on the disk since the last time."""
+
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class Postponed:
     waiting: int
 
 
-CatchEvent = Caught | NotCaught | Delivering | Delivered | Postponed
+CatchEvent = Left | Caught | NotCaught | Delivering | Delivered | Postponed
 
 
 class CatchObserver(Protocol):

@@ -2,15 +2,19 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hookloop.errors import ConfigError, StoreError
 
-__all__ = ["REGISTERED_SECONDS", "Register", "Registered"]
+__all__ = ["REGISTERED_SECONDS", "SEEN_SECONDS", "Register", "Registered"]
 
 REGISTERED_SECONDS = 7 * 24 * 3600.0
 """After so long without its agent a tunnel is over, and its senders should see that it is."""
+
+SEEN_SECONDS = 3600.0
+"""How exactly it is known when an agent was last there."""
 
 REGISTERED_PER_TOKEN_MAX = 32
 """As many as an agent may have tunnels; one more takes the place of the longest gone."""
@@ -56,6 +60,10 @@ class Register:
 
     def put(self, registered: Registered, *, now: float) -> None:
         """Catch for a host, in place of whom it was caught for before."""
+        known = self._hosts.get(registered.host)
+        is_same = known and replace(known, seen_at=registered.seen_at) == registered
+        if known and is_same and now - known.seen_at < SEEN_SECONDS:
+            return  # a thousand agents that come back at once are not a thousand flushes
         hosts = {
             host: known
             for host, known in self._hosts.items()
@@ -68,6 +76,12 @@ class Register:
         for known in mine[: max(0, len(mine) + 1 - REGISTERED_PER_TOKEN_MAX)]:
             del hosts[known.host]
         self._write({**hosts, registered.host: registered})
+
+    def seen(self, hosts: Collection[str], *, now: float) -> None:
+        """The agents of *hosts* are there now."""
+        seen = {host: replace(self._hosts[host], seen_at=now) for host in hosts}
+        if seen:
+            self._write({**self._hosts, **seen})
 
     def remove(self, host: str) -> None:
         """Catch for it no longer."""

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hookloop.clock import Clock
 from hookloop.errors import ConfigError, StoreError
@@ -21,7 +21,7 @@ from hookloop.tunnel.wire.messages import Bind, CatchWish
 
 from .catch_app import TunnelApp
 from .catch_link import HELD_BYTES_MAX, CatchLink
-from .catch_register import Register, Registered
+from .catch_register import SEEN_SECONDS, Register, Registered
 
 if TYPE_CHECKING:
     from .link import Link
@@ -77,6 +77,7 @@ class Catching:
         for registered in self._register.everything():
             box, _ = self._box_of(registered)
             await box.wait_looked()
+        self._run(self._keep_seen())
 
     async def stop(self) -> None:
         """Let go; what waits stays on the disk."""
@@ -152,11 +153,24 @@ class Catching:
             observer=self,
             is_known_empty=key not in self._left,
         )
-        run = asyncio.ensure_future(box.run())
-        self._runs.add(run)
-        run.add_done_callback(self._ended)
+        self._run(box.run())
         self._boxes[key] = box, CatchLink(box, self._held, self._is_full)
         return self._boxes[key]
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        run = asyncio.ensure_future(work)
+        self._runs.add(run)
+        run.add_done_callback(self._ended)
+
+    async def _keep_seen(self) -> None:
+        """An agent may be there for weeks in one session: its week begins when it leaves."""
+        while True:
+            await asyncio.sleep(SEEN_SECONDS)
+            online = [r.host for r in self._register.everything() if self._link_of_owner(r)]
+            try:
+                self._register.seen(online, now=self._clock.wall())
+            except StoreError as error:
+                logger.warning("caught hosts not kept %s", Values(reason=str(error)))
 
     def _link_of_owner(self, registered: Registered) -> "Link | None":
         """What was caught is its owner's: never another token's, who may have the name now."""

@@ -9,7 +9,7 @@ from hookloop.clock import SystemClock
 from hookloop.errors import ConfigError, StoreError
 from hookloop.exchange import RequestHead
 from hookloop.ledger.memory import MemoryStore
-from hookloop.ledger.store import Selection
+from hookloop.ledger.store import Retention, Selection
 from hookloop.tunnel.catch import box as box_module
 from hookloop.tunnel.catch.box import Answered, Broken, CatchBox, Down
 from hookloop.tunnel.catch.file import CatchFile, default_folder
@@ -17,6 +17,7 @@ from hookloop.tunnel.catch.observer import (
     Caught,
     Delivered,
     Delivering,
+    Left,
     NotCaught,
     Postponed,
 )
@@ -267,6 +268,22 @@ async def test_a_line_of_too_many_bytes_takes_no_more(box, app, watching):
     assert "bytes are waiting" in watching.of(NotCaught)[0].reason
 
 
+def test_what_was_delivered_is_forgotten_in_time(monkeypatch):
+    """Also where nothing more comes: it holds what customers typed."""
+    monkeypatch.setattr(box_module, "PRUNE_SECONDS", 0.001)
+    monkeypatch.setattr(box_module, "RETENTION", Retention(done_seconds=-1.0))
+
+    @with_box()
+    async def scenario(box, app, watching):
+        app.up = True
+        await box.catch(request(), b"card number")
+        await until(lambda: not box.has_line)
+        while await box._store.find(Selection(), limit=1):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+
+    scenario()
+
+
 def box_of(file: CatchFile, app: App, watching=None) -> CatchBox:
     return CatchBox(
         file.store,
@@ -274,7 +291,7 @@ def box_of(file: CatchFile, app: App, watching=None) -> CatchBox:
         app,
         CatchRules(),
         clock=SystemClock(),
-        observer=watching or Watching(),
+        observer=Watching() if watching is None else watching,
     )
 
 
@@ -293,11 +310,13 @@ def test_what_was_caught_outlives_the_process(tmp_path):
         file = CatchFile(tmp_path, "http://localhost:3000", clock=SystemClock())
         app = App()
         app.up = True
-        box = box_of(file, app)
+        watching = Watching()
+        box = box_of(file, app, watching)
         assert box.has_line  # until it has looked, whoever comes is behind what may be there
         running = asyncio.ensure_future(box.run())
         await until(lambda: not box.has_line)
         assert box.statistics().delivered == 3
+        assert watching[0] == Left(3)
         running.cancel()
         await asyncio.wait([running])
         await file.close()

@@ -66,6 +66,28 @@ def test_a_token_has_so_many_and_the_longest_gone_makes_room(tmp_path):
     assert "other.tun.test" in hosts
 
 
+def test_an_agent_that_stays_is_seen_every_hour(tmp_path):
+    """Its week begins when it leaves, not when it came."""
+    register = Register(tmp_path / "hosts.json")
+    register.put(registered(), now=0)
+    register.seen(["shop.tun.test"], now=REGISTERED_SECONDS)
+    register.seen([], now=9 * REGISTERED_SECONDS)
+
+    assert Register(tmp_path / "hosts.json").find("shop.tun.test", now=REGISTERED_SECONDS + 1)
+
+
+def test_an_agent_that_comes_back_within_the_hour_costs_no_write(tmp_path):
+    """After a restart of the relay all of them come at once."""
+    register = Register(tmp_path / "hosts.json")
+    register.put(registered(), now=0)
+    (tmp_path / "hosts.json").unlink()
+    register.put(registered(seen_at=10.0), now=10)
+    assert not (tmp_path / "hosts.json").exists()
+    register.put(registered(token="t2", seen_at=11.0), now=11)
+
+    assert (tmp_path / "hosts.json").exists()
+
+
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"hosts": [{"host": "x"}]}', json.dumps({"hosts": 7})]
 )
