@@ -120,12 +120,14 @@ async def test_a_tunnel_that_is_removed_before_it_is_up_is_given_back():
     """The relay's answer crosses the wish to be rid of it."""
     async with place("shop") as here:
         upstream = await upstream_named(here.stack, "brief")
-        here.agent.add_tunnel(TunnelConfig(upstream, "brief"))
+        brief = here.agent.add_tunnel(TunnelConfig(upstream, "brief"))
         await asyncio.sleep(0)  # the BIND is on its way
         here.agent.remove_tunnel("brief")
         after = here.agent.add_tunnel(TunnelConfig(upstream, "after"))
         await soon(after.wait_up())
         await until(lambda: here.relay.statistics().tunnels == 2)
+        with pytest.raises(RefusedError, match="given up"):
+            await brief.wait_up()
 
 
 @on_a_loop
@@ -176,6 +178,8 @@ async def test_labels_are_the_agents_own():
     async with place("shop") as here:
         with pytest.raises(ConfigError, match="'shop' already"):
             here.agent.add_tunnel(TunnelConfig(Upstream("localhost", 1), "other", "shop"))
+        with pytest.raises(ConfigError, match="has the name 'shop'"):
+            here.agent.add_tunnel(TunnelConfig(Upstream("localhost", 1), "shop", "other"))
         with pytest.raises(ConfigError, match="no tunnel 'other'"):
             here.agent.remove_tunnel("other")
 

@@ -170,10 +170,12 @@ class Agent:
         """
         Ask for one more tunnel, now or as soon as there is a session; see `Tunnel.wait_up`.
 
-        Raises `ConfigError` where a tunnel of this agent has its label already.
+        Raises `ConfigError` where a tunnel of this agent has its label or its name already.
         """
         if config.label in self._tunnels:
             raise ConfigError(f"the agent has a tunnel {config.label!r} already")
+        if config.name is not None and config.name in self._by_name:
+            raise ConfigError(f"another tunnel of the agent has the name {config.name!r}")
         self._catch_boxes.add(config)
         tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs), self._clock)
         self._bind(tunnel)

@@ -13,9 +13,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from hookloop.exchange import Headers, Objection, RequestHead, ResponseHead
 
 from .address import Upstream
+from .own_answer import REFUSED_HEADER
 from .policy import PRESERVE, REWRITE, Credential, Policy
 
 __all__ = ["Pipeline"]
+
+_REFUSED = REFUSED_HEADER.lower()
 
 
 class Pipeline:
@@ -74,6 +77,8 @@ class Pipeline:
         policy, headers = self.policy, head.headers
         if policy.response_remove:
             headers = _without(headers, policy.response_remove)
+        if _value(headers, _REFUSED) is not None:
+            headers = _without(headers, (_REFUSED,))  # it would say that the answer is ours
         if self._host is not None and (location := _value(headers, b"location")):
             public = self._public_location(location, request)
             headers = _with_value(headers, b"location", public)

@@ -110,5 +110,8 @@ class Tunnel:
 
     def close(self) -> None:
         self.is_up = False
+        if not self._settled.is_set():
+            self.refusal = RefusedError("removed", "the tunnel was given up before it was up")
+            self._settled.set()
         self.stop_retry()
         self.pool.close()

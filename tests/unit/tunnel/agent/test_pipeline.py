@@ -1,14 +1,24 @@
 """What a policy does to a request and its answer."""
 
 import base64
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hookloop.errors import ConfigError
 from hookloop.exchange import RequestHead, ResponseHead
 from hookloop.tunnel.agent.address import parse_upstream
 from hookloop.tunnel.agent.own_answer import own_answer
 from hookloop.tunnel.agent.pipeline import Pipeline
-from hookloop.tunnel.agent.policy import Policy, parse_credential, parse_network
+from hookloop.tunnel.agent.policy import (
+    Policy,
+    parse_credential,
+    parse_field,
+    parse_field_name,
+    parse_network,
+)
 
 PUBLIC = b"https://shop.tun.example"
 REMOTE = "203.0.113.9:55000"
@@ -130,6 +140,13 @@ def test_fields_are_removed_then_added():
     assert answer.headers == ((b"Set-Cookie", b"a"), (b"X-Robots-Tag", b"noindex"))
 
 
+def test_an_upstream_cannot_speak_for_the_agent():
+    """What says that an answer is the agent's own is taken off all others."""
+    answer = ResponseHead(403, b"Forbidden", ((b"hookloop-REFUSED", b"ip_refused"), (b"A", b"1")))
+
+    assert pipeline().response(answer, request()).headers == ((b"A", b"1"),)
+
+
 def test_an_answer_that_is_not_changed_is_the_same_object():
     """Most are."""
     answer = ResponseHead(200, b"OK", ((b"Server", b"x"),))
@@ -230,3 +247,33 @@ def test_a_browser_gets_a_page():
 
     assert head.get(b"content-type") == b"text/html; charset=utf-8"
     assert b"<h1>403 Forbidden</h1>" in body
+
+
+# --- laws -----------------------------------------------------------------------------------
+
+NAMES = st.text("abcdefhostrigin-XHO", min_size=1, max_size=8).map(str.encode)
+FIELDS = st.lists(st.tuples(NAMES, st.binary(max_size=8)), max_size=12).map(tuple)
+
+
+@given(FIELDS)
+def test_nothing_but_host_and_origin_is_touched(fields):
+    """Whatever the fields are: their number, order, names and all other values stay."""
+    before = RequestHead(b"GET", b"/", fields)
+
+    after = pipeline().request(before)
+
+    assert [name for name, _ in after.headers] == [name for name, _ in fields]
+    changed = {
+        name.lower()
+        for (name, value), (_, old) in zip(after.headers, fields, strict=True)
+        if value != old
+    }
+    assert changed <= {b"host", b"origin"}
+
+
+@given(st.text(max_size=40))
+def test_texts_of_people_are_read_or_refused(text):
+    """With a sentence, never with another error."""
+    for parse in (parse_field, parse_field_name, parse_network, parse_credential, parse_upstream):
+        with suppress(ConfigError):
+            parse(text)
