@@ -90,6 +90,22 @@ async def test_a_connection_that_only_looks_open_is_replaced(what, quick):
 
 
 @on_a_loop
+async def test_a_caller_of_the_dead_connection_is_answered_soon(quick):
+    """502, which webhook senders try again; not half a minute of nothing."""
+    async with laptop_behind_a_proxy() as here:
+        here.proxy.go_silent()
+        asking = asyncio.ensure_future(here.ask(b"into the void"))
+        await until(lambda: here.relay.statistics().streams_open == 1)
+        here.laptop.slept = 3600.0
+        await until(lambda: len(here.watcher.ups) == 2)
+        response = await soon(asking)
+        again = await here.ask(b"back")
+
+    assert response.status == 502
+    assert again.body == b"back"
+
+
+@on_a_loop
 async def test_a_connection_that_works_is_kept(quick):
     """A nap too short for any timeout: exchanges that are open go on."""
     async with laptop_behind_a_proxy() as here:

@@ -104,7 +104,7 @@ class LocalLandlord:
             return
         link.grant(bind, answer.place.name, self._tunnel_url(answer.place.host, bind.protocol))
         if answer.replaced is not None:
-            answer.replaced.go_away("replaced", "the same agent came back on a new session")
+            answer.replaced.make_way()
 
     def unbind(self, link: "Link", name: str) -> None:
         self._registry.unbind(name, link)

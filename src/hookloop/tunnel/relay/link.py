@@ -223,6 +223,17 @@ class Link:
         self._session.go_away(code, message)
         self._carrier.flush_soon()
 
+    def make_way(self) -> None:
+        """
+        The same agent came back on a new session: end with the streams that are open.
+
+        The connection may well be dead, which is why the agent dialled anew, and callers
+        would wait half a minute on it: so it has to show a sign of life soon.
+        """
+        if not self._session.is_going_away:
+            self.go_away("replaced", "the same agent came back on a new session")
+            self._carrier.probe()
+
     def drop(self, reason: str) -> None:
         """Close now; open exchanges end as broken."""
         self._carrier.drop(reason)

@@ -113,7 +113,7 @@ class RawFront:
         number, replaced = answer
         link.grant(bind, tcp_name(number), f"tcp://{self._config.domain}:{number}")
         if replaced is not None:
-            replaced.go_away("replaced", "the same agent came back on a new session")
+            replaced.make_way()
 
     def _tcp_caller(self, link: "Link | None", number: int, sock: socket.socket) -> None:
         if link is None:
