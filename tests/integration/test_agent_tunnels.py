@@ -203,7 +203,7 @@ async def test_all_tunnels_come_back_together():
 @on_a_loop
 async def test_a_tunnel_that_was_up_is_asked_for_again(monkeypatch):
     """A name that someone else has for a while is no reason to give up, or to drop the others."""
-    monkeypatch.setattr("hookloop.tunnel.agent.client.LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr("hookloop.tunnel.agent.tunnels.LONGEST_SECONDS", 0.05)
     async with place("shop", "docs") as here:
         [link] = here.relay._links
         here.relay._landlord.unbind(link, "docs")

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import count
 from random import SystemRandom
 from typing import Any
 
 from hookloop.clock import Clock, SystemClock
-from hookloop.errors import ConfigError, ProtocolError, RefusedError, RemoteError
+from hookloop.errors import ProtocolError, RefusedError, RemoteError
 from hookloop.exchange import (
     CaptureSink,
     Exchange,
@@ -23,11 +22,11 @@ from hookloop.tunnel.catch.box import CatchStatistics
 from hookloop.tunnel.catch.observer import CatchObserver, nobody
 from hookloop.tunnel.wire import events
 from hookloop.tunnel.wire.handshake import Carriage
-from hookloop.tunnel.wire.messages import Bound, Hello, Refused, ResetCode
+from hookloop.tunnel.wire.messages import Bind, Hello, Refused, ResetCode
 from hookloop.tunnel.wire.session import Role, Session
 from hookloop.version import __version__
 
-from .backoff import LONGEST_SECONDS, Backoff
+from .backoff import Backoff
 from .catch_boxes import CatchBoxes
 from .catch_forward import CatchForward
 from .config import AgentConfig, TunnelConfig
@@ -43,6 +42,7 @@ from .route import local_address
 from .statistics import AgentStatistics
 from .trust import UntrustedError
 from .tunnel import Tunnel
+from .tunnels import Tunnels
 from .upstream_dial import why_not_connected
 
 __all__ = ["Agent", "AgentStatistics", "say_nothing"]
@@ -87,13 +87,7 @@ class Agent:
         random = SystemRandom()
         self._id = new_id("agt_", random)
         self._backoff = Backoff(random)
-        self._refs = count(1)
-        self._tunnels = {
-            each.label: Tunnel(each, next(self._refs), self._clock) for each in config.tunnels
-        }
-        self._first_tunnels = self.tunnels
-        self._by_name: dict[str, Tunnel] = {}
-        """Those the relay has given us, in this session."""
+        self._tunnels = Tunnels(config.tunnels, self, self._observer, self._clock)
         self._forwards: dict[int, Forward | CatchForward] = {}
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
@@ -131,7 +125,7 @@ class Agent:
         """
         self._lookout.start()
         try:
-            for tunnel in self._tunnels.values():
+            for tunnel in self.tunnels:
                 self._catch_boxes.add(tunnel.config)
             await self._catch_boxes.wait_looked()
             while True:
@@ -146,25 +140,23 @@ class Agent:
                 await self._pause(wait)
         finally:
             self._lookout.stop()
-            for tunnel in self._tunnels.values():
-                tunnel.close()
+            self._tunnels.close()
 
     async def wait_settled(self) -> None:
         """Return once the relay has given or refused each tunnel the agent began with."""
-        for tunnel in self._first_tunnels:
-            await tunnel.wait_settled()
+        await self._tunnels.wait_settled()
 
     # --- tunnels ----------------------------------------------------------------------------
 
     @property
     def tunnels(self) -> tuple[Tunnel, ...]:
         """Its tunnels, also those that were refused, in the order they were asked for."""
-        return tuple(self._tunnels.values())
+        return self._tunnels.all
 
     @property
     def url(self) -> str | None:
         """The public URL of its first tunnel, once that is up: for the many that have but one."""
-        return next((tunnel.url for tunnel in self._tunnels.values()), None)
+        return next((tunnel.url for tunnel in self.tunnels), None)
 
     def add_tunnel(self, config: TunnelConfig) -> Tunnel:
         """
@@ -172,14 +164,9 @@ class Agent:
 
         Raises `ConfigError` where a tunnel of this agent has its label or its name already.
         """
-        if config.label in self._tunnels:
-            raise ConfigError(f"the agent has a tunnel {config.label!r} already")
-        if config.name is not None and config.name in self._by_name:
-            raise ConfigError(f"another tunnel of the agent has the name {config.name!r}")
+        self._tunnels.check_free(config)
         self._catch_boxes.add(config)
-        tunnel = self._tunnels[config.label] = Tunnel(config, next(self._refs), self._clock)
-        self._bind(tunnel)
-        return tunnel
+        return self._tunnels.add(config)
 
     def remove_tunnel(self, label: str) -> None:
         """
@@ -187,23 +174,14 @@ class Agent:
 
         Raises `ConfigError` where there is none of that label.
         """
-        tunnel = self._tunnels.pop(label, None)
-        if tunnel is None:
-            raise ConfigError(f"the agent has no tunnel {label!r}")
-        if tunnel.is_up:
-            self._unbind(tunnel)
-        tunnel.close()
-        self._observer.tunnel_removed(tunnel)
+        self._tunnels.remove(label)
 
     async def close(self) -> None:
         """Give the tunnels back, let open streams end for a second, and close the session."""
         self._is_leaving = True
         if self._session is None or self._carrier is None:
             return
-        for tunnel in self._tunnels.values():
-            if tunnel.name is not None and not tunnel.is_given_up():
-                # Given back, not lost: whoever starts an agent of this name next has it at once.
-                self._session.unbind(tunnel.name)
+        self._tunnels.give_back_all()
         self._session.go_away("shutdown", "the agent is leaving")
         self._carrier.flush_soon()
         if self._lost is not None:
@@ -268,8 +246,7 @@ class Agent:
         self._lost = asyncio.get_running_loop().create_future()
         self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
         self._carrier = Carrier(self._session, self, self._clock)
-        for tunnel in self._tunnels.values():
-            self._bind(tunnel)
+        self._tunnels.bind_all()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._carrier.take_over(opened.transport, opened.rest)
@@ -280,9 +257,7 @@ class Agent:
         finally:
             self._carrier.drop("the agent is leaving")
             self._session = self._carrier = self._tasks = None
-            self._by_name.clear()
-            for tunnel in self._tunnels.values():
-                tunnel.session_lost()
+            self._tunnels.session_lost()
         if self._refused is not None:
             raise self._refused
         return reason
@@ -341,7 +316,8 @@ class Agent:
         """Take what is about no stream."""
         match event:
             case events.BindAccepted(bound):
-                self._bound(bound)
+                self._backoff.reset()
+                self._tunnels.bound(bound)
             case events.BindRefused(refused):
                 self._bind_refused(refused)
             case events.LatencyMeasured(seconds):
@@ -352,7 +328,7 @@ class Agent:
             case events.HelloReceived(hello):
                 self._relay_software = hello.software
                 self._observer.session_up()
-                if not self._tunnels:
+                if not self.tunnels:
                     self._backoff.reset()  # no answer to a BIND will say that all is well
             case _:
                 pass
@@ -373,58 +349,28 @@ class Agent:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)
 
-    # --- binding ----------------------------------------------------------------------------
+    # --- TunnelSession ----------------------------------------------------------------------
 
-    def _bind(self, tunnel: Tunnel) -> None:
-        tunnel.stop_retry()
-        if self._session is not None and self._carrier is not None and not tunnel.is_given_up():
-            self._session.bind(tunnel.bind())
-            self._carrier.flush_soon()
-
-    def _unbind(self, tunnel: Tunnel) -> None:
-        if tunnel.name is None:
-            return
-        self._by_name.pop(tunnel.name, None)
+    def send_bind(self, bind: Bind) -> None:
         if self._session is not None and self._carrier is not None:
-            self._session.unbind(tunnel.name)
+            self._session.bind(bind)
             self._carrier.flush_soon()
 
-    def _tunnel_of_ref(self, ref: int) -> Tunnel | None:
-        return next((tunnel for tunnel in self._tunnels.values() if tunnel.ref == ref), None)
-
-    def _bound(self, bound: Bound) -> None:
-        self._backoff.reset()
-        tunnel = self._tunnel_of_ref(bound.ref)
-        if tunnel is None:  # it was removed while the relay's answer was on its way
-            if self._session is not None:
-                self._session.unbind(bound.name)
-            return
-        tunnel.bound(bound)
-        self._by_name[bound.name] = tunnel
-        self._observer.tunnel_up(tunnel)
+    def send_unbind(self, name: str) -> None:
+        if self._session is not None and self._carrier is not None:
+            self._session.unbind(name)
+            self._carrier.flush_soon()
 
     def _bind_refused(self, refused: Refused) -> None:
-        """One refused tunnel does not end the others; all of them refused end the agent."""
         self._backoff.reset()
-        tunnel = self._tunnel_of_ref(refused.ref)
-        if tunnel is None:
-            return
-        is_final = tunnel.refused(refused)
-        wait = None if is_final else LONGEST_SECONDS
-        logger.info("tunnel refused label=%s code=%s", tunnel.label, refused.code)
-        self._observer.tunnel_refused(tunnel, wait)
-        if wait is not None:
-            loop = asyncio.get_running_loop()
-            tunnel.retry = loop.call_later(wait, self._bind, tunnel)
-        elif self._first_tunnels and all(map(Tunnel.is_given_up, self._first_tunnels)):
-            self._refused = self._first_tunnels[0].refusal
-            if self._carrier is not None:
-                self._carrier.drop(f"the relay refused every tunnel: {refused.message}")
+        self._refused = self._tunnels.refused(refused)
+        if self._refused is not None and self._carrier is not None:
+            self._carrier.drop(f"the relay refused every tunnel: {refused.message}")
 
     # --- streams ----------------------------------------------------------------------------
 
     def _request(self, request: events.RequestReceived) -> None:
-        tunnel = self._by_name.get(request.tunnel)
+        tunnel = self._tunnels.by_name.get(request.tunnel)
         if tunnel is None:  # it was removed while the request was on its way
             why = f"the agent has no tunnel {request.tunnel!r} any more"
             self.reset_stream(request.stream, ResetCode.INTERNAL, why)
@@ -507,7 +453,7 @@ class Agent:
 
     def _raw_stream(self, opened: events.RawStreamReceived) -> None:
         stream, connect = opened.stream, opened.connect
-        tunnel = self._by_name.get(connect.tunnel)
+        tunnel = self._tunnels.by_name.get(connect.tunnel)
         if tunnel is None or tunnel.config.protocol == "http" or self._tasks is None:
             message = f"this agent serves no raw tunnel {connect.tunnel!r}"
             self.reset_stream(stream, ResetCode.UPSTREAM_REFUSED, message)
