@@ -75,3 +75,16 @@ def test_a_signature_error_survives_pickling():
     error = pickle.loads(pickle.dumps(SignatureError("mismatch", "nothing fits")))
 
     assert (error.reason, str(error)) == ("mismatch", "nothing fits")
+
+
+@pytest.mark.parametrize(
+    "secret", ["k", "k" * 63, "k" * 64, "k" * 65, "k" * 500, "\0", "clé", "鍵" * 30]
+)
+def test_a_key_of_any_length_is_that_of_the_standard_library(secret: str):
+    """Our two kept hashes are its HMAC: keys up to a block, over it, and not ASCII."""
+    digest = hmac.digest(secret.encode(), b"%d.%b" % (NOW, BODY), "sha256").hex()
+    other = hmac.digest(secret.encode() + b"x", b"%d.%b" % (NOW, BODY), "sha256").hex()
+
+    assert verify_stripe(BODY, f"t={NOW},v1={digest}", [secret], now=NOW) == 0
+    with pytest.raises(SignatureError):
+        verify_stripe(BODY, f"t={NOW},v1={other}", [secret], now=NOW)

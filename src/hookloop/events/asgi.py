@@ -41,9 +41,9 @@ class AsgiFace:
         receiver = self._receiver
         most = receiver.body_bytes_max
         request = Incoming(b"", scope["headers"], scope["method"], scope.get("path", ""))
-        refused = judge_head(request.method, request.get("content-length"), most)
-        body = b""
-        if refused is None:
+        body: bytes | Rejected | None
+        body = judge_head(request.method, request.get("content-length"), most)
+        if body is None:
             asking = receive()
             if type(asking) is not CoroutineType:
                 asking = _awaited(asking)
@@ -53,24 +53,19 @@ class AsgiFace:
                 or message.get("more_body", False)
                 or message["type"] != "http.request"
             ):
-                read = await _read(message, receive, most)
-                if read is None:  # the caller has gone
+                body = await _read(message, receive, most)
+                if body is None:  # the caller has gone
                     return
-                if isinstance(read, Rejected):
-                    refused = read
-                else:
-                    body = read
             else:
                 body = message.get("body", b"")
-        if refused is None:
-            request.body = body
-            result = receiver.answer(request, _RUNNER)
-            if isinstance(result, Waiting):
-                result = await result
+        if isinstance(body, Rejected):
+            result = receiver.refuse(body)
         else:
-            result = receiver.refuse(refused)
+            request.body = body
+            answer = receiver.answer(request, _RUNNER)
+            result = await answer if isinstance(answer, Waiting) else answer
         headers = result.asgi_headers.copy()  # middlewares add to it
-        if refused is not None and scope.get("http_version", "1.1").startswith("1"):
+        if isinstance(body, Rejected) and scope.get("http_version", "1.1").startswith("1"):
             # What is left of the body would be taken for the next request; HTTP/2 has no such
             # trouble and forbids the header.
             headers.append((b"connection", b"close"))
