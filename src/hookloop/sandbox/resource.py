@@ -57,7 +57,8 @@ class Resource:
         """Return an object with *values*, or else what *arguments* say; not put anywhere."""
         made = blank(self.kind)
         made["id"] = values.pop("id", None) or self.new_id(transaction)
-        made["created"] = transaction.created
+        if "created" in made:
+            made["created"] = transaction.created
         given = {name: value for name, value in arguments.items() if name not in values}
         return fitted(_class(made), {**applied(made, given), **values})
 

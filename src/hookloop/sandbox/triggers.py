@@ -88,6 +88,14 @@ _ATTACHED = Step(
 )
 
 
+_SOURCE = Step("source", "/v1/customers/${customer:id}/sources", {"source": "tok_visa"})
+_TAX_ID = Step(
+    "tax_id",
+    "/v1/customers/${customer:id}/tax_ids",
+    {"type": "eu_vat", "value": "DE000000000"},
+)
+
+
 def _pay(card: str = "pm_card_visa", *, fails: bool = False, **more: str) -> Step:
     params = {"amount": "2000", "currency": "usd", "confirm": "true", "payment_method": card}
     return Step(
@@ -206,6 +214,12 @@ TRIGGERS: Mapping[str, Sequence[Step]] = {
     "coupon.updated": (_COUPON, _changed(_COUPON)),
     "customer.created": (_CUSTOMER,),
     "customer.deleted": (_CUSTOMER, _deleted(_CUSTOMER)),
+    "customer.source.created": (_CUSTOMER, _SOURCE),
+    "customer.source.deleted": (_CUSTOMER, _SOURCE, _deleted(_SOURCE)),
+    "customer.source.updated": (_CUSTOMER, _SOURCE, _changed(_SOURCE)),
+    "customer.tax_id.created": (_CUSTOMER, _TAX_ID),
+    "customer.tax_id.deleted": (_CUSTOMER, _TAX_ID, _deleted(_TAX_ID)),
+    "customer.tax_id.updated": (_CUSTOMER, _TAX_ID),
     "customer.updated": (_CUSTOMER, _changed(_CUSTOMER)),
     "payment_intent.amount_capturable_updated": (_HELD,),
     "payment_intent.canceled": (

@@ -60,7 +60,7 @@ def _blank(class_: type) -> Json:
         # Lists on request, and maps of objects, which the package cannot read a null of.
         if name not in absent and not (field.is_optional and isinstance(field.kind, Page | Free))
     }
-    return {**made, "metadata": {}} if "metadata" in made else made
+    return {**made, "metadata": {}} if "metadata" in shape.fields else made
 
 
 def _empty(kind: Kind, name: str) -> Any:

@@ -32,7 +32,10 @@ def test_what_is_triggered_happens(call, event_type):
     assert happened
     subject = happened[-1]["data"]["object"]
     assert subject["object"] == object_name(object_class(event_type))
-    path = f"/v1/{subject['object'].replace('.', '/')}s"
+    path = {
+        "card": f"/v1/customers/{subject.get('customer')}/sources",
+        "tax_id": f"/v1/customers/{subject.get('customer')}/tax_ids",
+    }.get(subject["object"], f"/v1/{subject['object'].replace('.', '/')}s")
     if subject["object"] != "balance" and not event_type.endswith(".deleted"):
         assert call("GET", f"{path}/{subject['id']}").body["id"] == subject["id"]
 

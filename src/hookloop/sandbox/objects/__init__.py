@@ -11,6 +11,7 @@ from . import (
     checkout_session,
     coupon,
     customer,
+    customer_balance_transaction,
     dispute,
     event,
     payment_intent,
@@ -22,6 +23,8 @@ from . import (
     promotion_code,
     refund,
     setup_intent,
+    source,
+    tax_id,
     tax_rate,
     webhook_endpoint,
 )
@@ -34,6 +37,7 @@ _OBJECTS = (
     checkout_session,
     coupon,
     customer,
+    customer_balance_transaction,
     dispute,
     event,
     payment_intent,
@@ -45,6 +49,8 @@ _OBJECTS = (
     promotion_code,
     refund,
     setup_intent,
+    source,
+    tax_id,
     tax_rate,
     webhook_endpoint,
 )
@@ -69,6 +75,7 @@ TASKS: Mapping[str, Perform] = {
         payment_intent,
         payout,
         refund,
+        tax_id,
     )
     for name, perform in one.TASKS.items()
 }

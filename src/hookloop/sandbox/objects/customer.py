@@ -30,7 +30,8 @@ from hookloop.sandbox.search import searches
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import Transaction
 
-from . import payment_method
+from . import payment_method, source, tax_id
+from .customer_part import CustomerPart
 
 __all__ = ["EXPANDERS", "OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
 
@@ -42,6 +43,7 @@ NAME_CHARS_MAX = 256
 BUSINESS_NAME_CHARS_MAX = 150
 CUSTOM_FIELDS_MAX = 4
 
+TAX_IDS_MAX = 5  # Stripe's.
 LOCALES_MAX = 100  # Stripe names no bound; nobody reads a hundred languages.
 INVOICE_PREFIX_LENGTH = 8
 
@@ -76,7 +78,7 @@ UPDATE_FIELDS: Fields = {
     "balance": Integer(),
     "business_name": Text(chars_max=BUSINESS_NAME_CHARS_MAX),
     "cash_balance": Unsimulated(),
-    "default_source": Unsimulated(),
+    "default_source": Text(unsettable=False),
     "description": Text(),
     "email": Text(chars_max=EMAIL_CHARS_MAX),
     "expand": EXPAND_FIELD,
@@ -95,22 +97,26 @@ UPDATE_FIELDS: Fields = {
             "phone": Text(),
         }
     ),
-    "source": Unsimulated(),
+    "source": Text(unsettable=False),
     "tax": Unsimulated(),
     "tax_exempt": Choice(("none", "exempt", "reverse"), unsettable=True),
-    "validate": Boolean(),  # speaks of payment sources, of which there are none yet
+    "validate": Boolean(),  # whether to ask the bank about a source; a test card always answers
 }
 
 CREATE_FIELDS: Fields = {
     **{name: field for name, field in UPDATE_FIELDS.items() if name != "default_source"},
     "id": Text(chars_max=255, unsettable=False),
     "payment_method": Text(unsettable=False),
-    "tax_id_data": Unsimulated(),
+    "tax_id_data": ListOf(
+        Hash({"type": Text(required=True), "value": Text(required=True)}), items_max=TAX_IDS_MAX
+    ),
     "test_clock": Unsimulated(),
 }
 
 UNSET_VALUES = {"tax_exempt": "none", "preferred_locales": []}
 """What an empty string sets a field to, where that is not null."""
+
+_NO_FIELDS = frozenset({"id", "payment_method", "tax_id_data"})
 
 OPTIONAL = frozenset({"business_name", "individual_name"})
 """Fields that only an object which has them shows."""
@@ -122,15 +128,17 @@ def create(transaction: Transaction, arguments: Arguments, _path: Mapping[str, s
     if transaction.find(KIND, customer_id):
         raise ApiError(400, "Customer already exists.", code="resource_already_exists", param="id")
     blank = _blank(customer_id, transaction)
-    given = {
-        name: value for name, value in arguments.items() if name not in ("id", "payment_method")
-    }
+    given = {name: value for name, value in arguments.items() if name not in _NO_FIELDS}
     if wanted := arguments.get("payment_method"):
         given = _with_method(transaction, blank, given, wanted)
+    card = _with_card(transaction, customer_id, given)
     customer = _changed(blank, given)
     _check_default_method(transaction, customer)
     transaction.put(KIND, customer)
     transaction.emit("customer.created", customer)
+    if card is not None:
+        transaction.emit("customer.source.created", card)
+    tax_id.add_all(transaction, customer_id, arguments.get("tax_id_data") or ())
     return customer
 
 
@@ -145,8 +153,13 @@ def retrieve(transaction: Transaction, _arguments: Arguments, path: Mapping[str,
 def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
     """Change what is named. Emits ``customer.updated`` with the old values, if any changed."""
     old = _living(transaction, path["id"])
-    new = _changed(old, arguments)
+    given = dict(arguments)
+    card = _with_card(transaction, old["id"], given)
+    source.check_default(transaction, old["id"], given.get("default_source"))
+    new = _changed(old, given)
     _check_default_method(transaction, new)
+    if card is not None:
+        transaction.emit("customer.source.created", card)
     if previous := previous_attributes(old, new):
         transaction.put(KIND, new)
         transaction.emit("customer.updated", new, previous)
@@ -191,6 +204,16 @@ def _with_method(
             "invoice_settings": {**settings, "default_payment_method": method["id"]},
         }
     return {**given}
+
+
+def _with_card(transaction: Transaction, customer: str, given: dict[str, Any]) -> Json | None:
+    """Return the card of *given*'s token, which it makes the default source; None without one."""
+    token = given.pop("source", None)
+    if token is None:
+        return None
+    card = source.added(transaction, customer, token)
+    given["default_source"] = card["id"]
+    return card
 
 
 def _check_default_method(transaction: Transaction, customer: Json) -> None:
@@ -309,11 +332,15 @@ def _empty_list(part: str) -> Expander:
     }
 
 
+def _page_of(part: CustomerPart) -> Expander:
+    return lambda transaction, customer: part.page(transaction, {}, customer["id"])
+
+
 EXPANDERS: Expanders = {
     (KIND, "cash_balance"): lambda _, customer: customer.get("cash_balance"),
     (KIND, "discount"): lambda _, customer: customer.get("discount"),
     (KIND, "invoice_credit_balance"): lambda *_: {},
-    (KIND, "sources"): _empty_list("sources"),
+    (KIND, "sources"): _page_of(source.SOURCES),
     (KIND, "subscriptions"): _empty_list("subscriptions"),
     (KIND, "tax"): lambda *_: {
         "automatic_tax": "unrecognized_location",
@@ -321,7 +348,7 @@ EXPANDERS: Expanders = {
         "location": None,
         "provider": "stripe",
     },
-    (KIND, "tax_ids"): _empty_list("tax_ids"),
+    (KIND, "tax_ids"): _page_of(tax_id.TAX_IDS),
 }
 
 _ONE = f"{URL}/{{id}}"

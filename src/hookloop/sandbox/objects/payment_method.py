@@ -40,7 +40,9 @@ __all__ = [
     "TYPES_FIELD",
     "attached",
     "card_of",
+    "check_attachable",
     "check_usable",
+    "copied",
     "instrument_of",
     "made",
     "resolved",
@@ -169,12 +171,22 @@ def attached(transaction: Transaction, method: Json, customer: str) -> Json:
             code="resource_already_exists",
         )
     check_usable(transaction, method)
+    check_attachable(transaction, method)
+    new = {**method, "customer": customer}
+    return PAYMENT_METHOD.save(transaction, method, new, "attached")
+
+
+def check_attachable(transaction: Transaction, method: Json) -> None:
+    """Raise `ApiError` where the bank does not let a card be kept."""
     if method["type"] == "card":
         card = card_of(transaction, method)
         if card.decline is not None and not card.attaches:
             raise card_error(card.decline)
-    new = {**method, "customer": customer}
-    return PAYMENT_METHOD.save(transaction, method, new, "attached")
+
+
+def copied(transaction: Transaction, method: Json, id_: str) -> Json:
+    """Return *method* under another id, put."""
+    return _put(transaction, {**method, "id": id_}, instrument_of(transaction, method))
 
 
 def detach(transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]) -> Json:
@@ -243,7 +255,7 @@ def _check_customer(transaction: Transaction, wanted: str) -> None:
 
 def _put(transaction: Transaction, method: Json, instrument: Json) -> Json:
     transaction.put("payment_method", method)
-    transaction.put(INSTRUMENT, {"id": method["id"], **instrument})
+    transaction.put(INSTRUMENT, {**instrument, "id": method["id"]})
     return method
 
 
