@@ -33,7 +33,11 @@ def blank(name: str, values: Mapping[str, Any] | None = None) -> Json:
 
 
 def fitted(class_: type, given: Mapping[str, Any]) -> Json:
-    """Return *given*, an object of *class_*, with its nested objects whole; unknown keys stay."""
+    """
+    Return *given*, an object of *class_*, with its nested objects whole.
+
+    What a nested object has no field for is left out: some parameters only ask for something.
+    """
     fields = shape_of(class_).fields
     return {
         name: _fitted(fields[name].kind, value) if name in fields else value
@@ -44,7 +48,9 @@ def fitted(class_: type, given: Mapping[str, Any]) -> Json:
 def _fitted(kind: Kind, value: Any) -> Any:
     match kind:
         case Nested(class_) if isinstance(value, Mapping):
-            return fitted(class_, {**deepcopy(_blank(class_)), **value})
+            fields = shape_of(class_).fields
+            known = {name: inner for name, inner in value.items() if name in fields}
+            return fitted(class_, {**deepcopy(_blank(class_)), **known})
         case Several(item) if isinstance(value, list):
             return [_fitted(item, one) for one in value]
     return value

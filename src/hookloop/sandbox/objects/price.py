@@ -37,6 +37,7 @@ def create(transaction: Transaction, arguments: Arguments, _path: Mapping[str, s
         product=_product(transaction, arguments),
         recurring=recurring and {"interval_count": 1, "usage_type": "licensed", **recurring},
         tax_behavior=arguments.get("tax_behavior", "unspecified"),
+        tiers=_tiers(arguments.get("tiers")),
         type="recurring" if recurring else "one_time",
         **_amounts(arguments),
     )
@@ -113,6 +114,13 @@ def _check_amount(arguments: Arguments) -> None:
             code="parameter_invalid_integer",
             param="unit_amount",
         )
+
+
+def _tiers(given: list[Json] | None) -> list[Json] | None:
+    """Return *given* as they are shown: the last one has no upper end."""
+    if given is None:
+        return None
+    return [{**tier, "up_to": None if tier["up_to"] == "inf" else tier["up_to"]} for tier in given]
 
 
 def _amounts(arguments: Arguments) -> dict[str, Any]:

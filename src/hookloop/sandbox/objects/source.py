@@ -94,7 +94,9 @@ def delete(transaction: Transaction, _arguments: Arguments, path: Mapping[str, s
 _BRANDS = {"amex": "American Express", "mastercard": "MasterCard", "jcb": "JCB"}
 
 OPERATIONS = (
-    simulated("POST", SOURCES.url, create, "validate", source=Text(required=True)),
+    simulated(
+        "POST", SOURCES.url, create, "validate", source=Text(required=True, unsettable=False)
+    ),
     SOURCES.retrieves(),
     SOURCES.lists(),
     simulated(
