@@ -96,6 +96,9 @@ class Exchange(NamedTuple):
     response_digest_told: bytes = b""
     """The same as the agent read it from the upstream; empty where this hop is the agent."""
 
+    request_body: bytes = b""
+    """The request's body at the agent, where it is short, as a webhook's is; else empty."""
+
     @property
     def duration(self) -> float:
         """Seconds from the complete request head to the last byte of the response."""

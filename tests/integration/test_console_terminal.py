@@ -70,11 +70,11 @@ def url_of(terminal: Terminal) -> str:
     return found[0]
 
 
-def ask(terminal: Terminal, target: str, **headers: str) -> int:
+def ask(terminal: Terminal, target: str, body: bytes = b"", **headers: str) -> int:
     host = url_of(terminal).removeprefix("http://")
     connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=30)
     try:
-        connection.request("GET", target, headers={"Host": host, **headers})
+        connection.request("GET", target, body, {"Host": host, **headers})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -127,6 +127,16 @@ def test_a_webhook_shows_what_happened(shop):
 
     shop.wait_for("pull_request")
     assert "/hooks" in shop.line_with("pull_request")
+
+
+def test_stripes_event_type_is_shown(shop):
+    """It stands in the body, of which nothing else is."""
+    body = b'{"object":"event","data":{"object":{"card":"4242"}},"type":"invoice.paid"}'
+    ask(shop, "/webhooks/stripe", body, **{"Stripe-Signature": "t=1,v1=00"})
+
+    shop.wait_for("invoice.paid")
+    assert "/webhooks/stripe" in shop.line_with("invoice.paid")
+    assert b"4242" not in shop.output
 
 
 def test_connections_are_counted(shop):

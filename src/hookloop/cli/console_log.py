@@ -18,7 +18,7 @@ from .console_view import Row, row_of
 
 __all__ = ["LogFormat", "LogLevel", "LogWriter", "Record", "formatted"]
 
-WAITING_MAX = 10_000  # records a stuck reader is behind; about 10 MB
+WAITING_MAX = 4_000  # lines a stuck reader is behind; with short bodies 64 MB at the very most
 BATCH_SECONDS = 0.02  # between two writes: under load a wake-up for each line costs more than it
 CLOSE_SECONDS = 0.3  # for the last lines into a stuck pipe
 

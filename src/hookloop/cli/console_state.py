@@ -11,7 +11,7 @@ from hookloop.exchange import Exchange
 from hookloop.meter import Meter, Reading
 
 from .console_text import printable, trouble
-from .console_view import Forwarding, Link, Note, NoteKind, View, row_of
+from .console_view import Forwarding, Link, Note, NoteKind, Row, View, row_of
 
 if TYPE_CHECKING:
     from hookloop.tunnel.agent import Tunnel
@@ -40,6 +40,24 @@ class AgentCounts(Protocol):
     def relay_software(self) -> str: ...
 
 
+class _Recent:
+    """An exchange; its row is made for the first frame that shows it, if any does."""
+
+    __slots__ = ("_at", "_exchange", "_row")
+
+    def __init__(self, at: float, exchange: Exchange) -> None:
+        self._at = at
+        self._exchange: Exchange | None = exchange
+        self._row: Row | None = None
+
+    def row(self) -> Row:
+        if self._exchange is not None:
+            self._row = row_of(self._at, self._exchange)
+            self._exchange = None  # body and headers have been looked at
+        assert self._row is not None  # noqa: S101  # made when the exchange was let go
+        return self._row
+
+
 class ConsoleState:
     """
     Takes what happens at any rate, and makes a `View` of it now and then.
@@ -59,7 +77,7 @@ class ConsoleState:
         self._counts: Callable[[], AgentCounts] | None = None
         self._ended = 0
         self._durations: deque[float] = deque(maxlen=DURATIONS_MAX)
-        self._recent: deque[tuple[float, Exchange]] = deque(maxlen=RECENT_MAX)
+        self._recent: deque[_Recent] = deque(maxlen=RECENT_MAX)
         self._troubled: Exchange | None = None
         self._notes: deque[Note] = deque(maxlen=NOTES_MAX)
         self._hints: list[Note] = []
@@ -73,7 +91,7 @@ class ConsoleState:
         self._ended += 1
         self.changes += 1
         self._durations.append(exchange.ended - exchange.started)
-        self._recent.append((self._clock.wall(), exchange))
+        self._recent.append(_Recent(self._clock.wall(), exchange))
         if exchange.response is None or exchange.objection is not None:
             self._troubled = exchange
 
@@ -178,7 +196,7 @@ class ConsoleState:
             reading=self.reading(counts.exchanges_open if counts else 0),
             captures_dropped=self._captures_dropped() if self._captures_dropped else 0,
             notes=(*self._hints, *(n for n in self._notes if wall - n.at < NOTE_SECONDS)),
-            rows=tuple(row_of(*self._recent[-number]) for number in range(1, rows + 1)),
+            rows=tuple(self._recent[-number].row() for number in range(1, rows + 1)),
         )
 
 

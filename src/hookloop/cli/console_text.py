@@ -1,5 +1,7 @@
 """What strangers sent, made fit to be shown: no byte of theirs may steer a terminal. Pure."""
 
+import json
+import re
 from http import HTTPStatus
 
 from hookloop.exchange import Exchange, RequestHead
@@ -29,6 +31,9 @@ _TYPE_HEADERS = frozenset(
         b"x-wc-webhook-topic",
     }
 )
+
+_SIGNATURE_HEADERS = frozenset({b"stripe-signature", b"webhook-signature", b"svix-signature"})
+_TYPE = re.compile(r"[A-Za-z0-9_.:/\[\]-]{1,120}")  # a word, not what a field of that name may hold
 
 
 def printable(text: str) -> str:
@@ -60,12 +65,29 @@ def path_of(request: RequestHead) -> str:
     return printable(text) + ("?…" if mark else "")
 
 
-def event_type(request: RequestHead) -> str:
-    """Return what the sender of a webhook says happened, or an empty text."""
-    for name, value in request.headers:
-        if name.lower() in _TYPE_HEADERS:
+def event_type(exchange: Exchange) -> str:
+    """
+    Return what the sender of a webhook says happened, or an empty text.
+
+    Most say so in a header. Stripe, and who follows Standard Webhooks, say it in the body: of
+    a request that is signed in their way the one word is read, and nothing else is.
+    """
+    signed = False
+    for name, value in exchange.request.headers:
+        lower = name.lower()
+        if lower in _TYPE_HEADERS:
             return printable(value.decode("utf-8", "backslashreplace"))
-    return ""
+        signed = signed or lower in _SIGNATURE_HEADERS
+    return _type_in(exchange.request_body) if signed and exchange.request_body else ""
+
+
+def _type_in(body: bytes) -> str:
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    told = event.get("type") if isinstance(event, dict) else None
+    return told if isinstance(told, str) and _TYPE.fullmatch(told) else ""
 
 
 def trouble(exchange: Exchange) -> str:

@@ -93,7 +93,7 @@ def row_of(at: float, exchange: Exchange) -> Row:
         at=at,
         method=printable(request.method.decode("latin-1")),
         path=path_of(request),
-        event_type=event_type(request),
+        event_type=event_type(exchange),
         status=exchange.response.status if exchange.response else None,
         outcome=outcome(exchange),
         seconds=exchange.ended - exchange.started,

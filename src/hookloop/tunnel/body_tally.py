@@ -1,4 +1,4 @@
-"""What passed of a body: its length and its SHA-256, taken at both ends of the tunnel."""
+"""What passed of a body: its length, its SHA-256, and itself if it is short; at both ends."""
 
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BodyTally"]
 
+SHORT_BYTES_MAX = 16 * 1024  # Stripe's events are 2 to 10 KB
 _DIGEST_OF_NOTHING = sha256().digest()
 
 
@@ -19,10 +20,12 @@ class BodyTally:
     the other what it read: that both agree is the proof that a body arrived bit for bit.
     """
 
-    __slots__ = ("_hash", "length", "told")
+    __slots__ = ("_hash", "length", "short", "told")
 
     def __init__(self) -> None:
         self.length = 0
+        self.short = b""
+        """The body itself while it is short, for those who look at webhooks; else empty."""
         self.told = b""
         """The digest as the other side told it; empty for not, or not yet."""
         self._hash: _Hash | None = None
@@ -33,8 +36,12 @@ class BodyTally:
         self.length += len(data)
         if self._hash is None:
             self._hash = sha256(data)
+            if self.length <= SHORT_BYTES_MAX:
+                self.short = data
         else:
             self._hash.update(data)
+            if self.short:
+                self.short = self.short + data if self.length <= SHORT_BYTES_MAX else b""
 
     def digest(self) -> bytes:
         """Return the SHA-256 of what was added so far."""

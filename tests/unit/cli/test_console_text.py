@@ -74,7 +74,29 @@ def test_a_target_of_eight_kilobytes_is_shown_in_part():
 )
 def test_the_event_type_is_what_the_sender_says(headers, shown):
     """In a header of its own; in whatever case."""
-    assert event_type(head(**headers)) == shown
+    assert event_type(exchange(None)._replace(request=head(**headers))) == shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "shown"),
+    [
+        ({"Stripe-Signature": b"t=1,v1=x"}, b'{"data":{"type":"card"},"type":"a.b"}', "a.b"),
+        ({"webhook-signature": b"v1,x"}, b'{"type": "user.created"}', "user.created"),
+        ({"svix-signature": b"v1,x"}, b'{"type":"user.created"}', "user.created"),
+        ({}, b'{"type":"a.b"}', ""),
+        ({"Stripe-Signature": b"x"}, b"", ""),
+        ({"Stripe-Signature": b"x"}, b"[" * 10_000, ""),
+        ({"Stripe-Signature": b"x"}, b'["type"]', ""),
+        ({"Stripe-Signature": b"x"}, b'{"type":7}', ""),
+        ({"Stripe-Signature": b"x"}, b'{"type":"\\u001b[2J"}', ""),
+        ({"Stripe-Signature": b"x"}, b'{"type":"a person\'s own words"}', ""),
+    ],
+)
+def test_the_event_type_may_stand_in_a_signed_body(headers, body, shown):
+    """Stripe's does; of anything else in it not a word is shown."""
+    told = exchange(None)._replace(request=head(**headers), request_body=body)
+
+    assert event_type(told) == shown
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,7 @@ class CatchForward:
             request_body_bytes=self._tally.length,
             request_digest=self._tally.digest(),
             request_digest_told=self._tally.told,
+            request_body=self._tally.short,
         )
         self._session.forward_ended(self._request.stream, exchange)
 

@@ -321,4 +321,5 @@ class Forward:
             request_digest=self._request_body.digest(),
             response_digest=self._response_body.digest(),
             request_digest_told=self._request_body.told,
+            request_body=self._request_body.short,
         )

@@ -137,5 +137,6 @@ class Gate:
             request_digest=sent.digest(),
             response_digest=answer.digest(),
             request_digest_told=request.digest if request.is_ended else b"",
+            request_body=sent.short,
         )
         self._session.forward_ended(request.stream, exchange)
