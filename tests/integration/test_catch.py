@@ -27,11 +27,16 @@ from tunnel_loop import (
     until,
 )
 
+from hookloop.clock import SystemClock
+from hookloop.exchange import RequestHead
 from hookloop.tunnel.agent import AgentConfig, TunnelConfig, running_agent
+from hookloop.tunnel.agent.catch_app import UpstreamApp
 from hookloop.tunnel.agent.config import Upstream
+from hookloop.tunnel.catch.box import Answered, Down
 from hookloop.tunnel.catch.config import CatchConfig
 from hookloop.tunnel.catch.observer import Caught, Delivered, NotCaught, Postponed
 from hookloop.tunnel.catch.rules import CatchRules
+from hookloop.tunnel.wire.messages import Request
 
 AGENT = Path(__file__).with_name("catching_agent.py")
 SIGNED = b"Stripe-Signature: t=1,v1=abc\r\nX-Dup: 1\r\nx-dup: 2\r\n"
@@ -455,3 +460,58 @@ async def start_relay(folder: Path, port: int):
     )
     line = json.loads(await soon(process.stdout.readline()))
     return process, line["value"]
+
+
+# --- an app as the box sees it ---------------------------------------------------------------
+
+
+def upstream_app(port: int, captures: Recorder) -> UpstreamApp:
+    config = TunnelConfig(Upstream("127.0.0.1", port), response_seconds=0.05)
+    return UpstreamApp(config, SystemClock(), captures)
+
+
+REQUEST = Request("shop", "r", RequestHead(b"POST", b"/", ((b"Content-Length", b"1"),)))
+
+
+@on_a_loop
+async def test_a_port_that_is_closed_is_down_and_an_open_one_is_up():
+    """Looking sends nothing, and leaves nothing open."""
+    app, captures = App(), Recorder()
+    nobody = upstream_app(free_port(), captures)
+    assert not await nobody.is_up()
+    assert isinstance(await nobody.send(REQUEST, b"x"), Down)
+
+    async with running_upstream(app) as port:
+        somebody = upstream_app(port, captures)
+        assert await somebody.is_up()
+        assert await somebody.send(REQUEST, b"x") == Answered(200, "done")
+        somebody.close()
+    assert app.bodies == [b"x"]
+    assert [capture.response.status for capture in captures.captures] == [200]
+
+
+@on_a_loop
+async def test_what_became_of_a_request_is_told_from_how_its_answer_ends():
+    """No answer is none; one that is cut off has a status all the same."""
+
+    async def cuts(served):
+        await served.body()
+        await served.send(b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\nhalf")
+        served.reset()
+
+    async def chunks(served):
+        await served.body()
+        await served.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        await served.send(b"0\r\n\r\n")
+
+    for app, expected in ((cuts, Answered(500, "half")), (chunks, Answered(200, "hi"))):
+        async with running_upstream(app) as port:
+            assert await upstream_app(port, Recorder()).send(REQUEST, b"x") == expected
+
+
+@on_a_loop
+async def test_a_request_that_cannot_be_sent_is_settled_and_holds_up_nobody():
+    """Its length does not fit its body: it would never go."""
+    answer = await upstream_app(1, Recorder()).send(REQUEST, b"")
+
+    assert answer.status == 400
