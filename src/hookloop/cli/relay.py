@@ -1,6 +1,7 @@
 """`hookloop relay`: the public side of the tunnel."""
 
 import asyncio
+import sys
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -29,6 +30,7 @@ from .relay_options import (
     TokenOption,
     TokensOption,
     TrustedProxyOption,
+    WorkersOption,
 )
 from .relay_token import token as token_commands
 from .runner import reporting_errors, run
@@ -78,6 +80,7 @@ def start(
     allow_catch: AllowCatchOption = None,
     log_format: LogFormatOption = None,
     access_log: AccessLogOption = None,
+    workers: WorkersOption = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     tls_dir: TlsDir = None,
@@ -107,21 +110,28 @@ def start(
         "log_format": log_format,
         "access_log": access_log,
         "tcp_ports": tcp_ports,
+        "workers": workers,
+        **_domains(domain or []),
     }
-    if domain:
-        given |= {"domain": domain[0], "more_domains": tuple(domain[1:])}
     files = (tls_cert, tls_key, tls_dir, http_port)
     acme = (acme_email, acme_agree_tos, acme_directory, acme_domain)
     proof = (acme_dns_hook, acme_dns_seconds, acme_dir, acme_ca_file)
     tls = TlsOptions(*files, *acme, *proof)
     with reporting_errors():
-        if admin is not None:
-            given |= _admin_address(admin)
+        given |= _admin_address(admin) if admin is not None else {}
         settings, made = _settings(config, given, trusted_proxy or [], tls)
+    _run(settings, made, Announcer(as_json=json))
+
+
+def _run(settings: "RelayConfig", made: str | None, announcer: Announcer) -> None:
     from .relay_log import relay_log
 
     with relay_log(settings.log_format, settings.log_level):
-        run(_relay(settings, made, Announcer(as_json=json)))
+        run(_relay(settings, made, announcer))
+
+
+def _domains(domains: list[str]) -> dict[str, Any]:
+    return {"domain": domains[0], "more_domains": tuple(domains[1:])} if domains else {}
 
 
 def _settings(
@@ -160,17 +170,42 @@ def _admin_address(text: str) -> dict[str, Any]:
 async def _relay(config: "RelayConfig", made: str | None, announcer: Announcer) -> None:
     from hookloop.tunnel.relay import running_relay
 
+    if config.workers > 1:
+        await _relay_of_workers(config, made, announcer)
+        return
     async with running_relay(config) as running:
         if running.tls is not None:
             on_hangup(running.tls.reload_soon, asyncio.current_task())
-        announcer.fact("relay", running.url)
-        announcer.fact("tunnels", running.tunnel_url("NAME"))
-        if running.admin_url:
-            announcer.fact("admin", running.admin_url)
-        if made:
-            announcer.fact("token", made, "(for this run; keep one in HOOKLOOP_TOKEN)")
-        announcer.note(
-            f"\nNext, beside your app:  hookloop http 3000 --relay "
-            f"{config.public_url or running.url} --token {made or 'TOKEN'}\nCtrl+C ends it."
-        )
+        addresses = (running.url, running.tunnel_url("NAME"), running.admin_url)
+        _announce(announcer, addresses, made, config)
         await asyncio.Event().wait()
+
+
+async def _relay_of_workers(config: "RelayConfig", made: str | None, announcer: Announcer) -> None:
+    from hookloop.tunnel.relay.supervisor import running_supervisor
+
+    command = (sys.executable, "-m", "hookloop.cli.relay_worker")
+    async with running_supervisor(config, command) as running:
+        if config.tls is not None:
+            on_hangup(running.reload_soon, asyncio.current_task())
+        _announce(announcer, (running.url, running.tunnels_url, running.admin_url), made, config)
+        await asyncio.Event().wait()
+
+
+def _announce(
+    announcer: Announcer,
+    addresses: tuple[str, str, str | None],
+    made: str | None,
+    config: "RelayConfig",
+) -> None:
+    url, tunnels, admin = addresses
+    announcer.fact("relay", url)
+    announcer.fact("tunnels", tunnels)
+    if admin:
+        announcer.fact("admin", admin)
+    if made:
+        announcer.fact("token", made, "(for this run; keep one in HOOKLOOP_TOKEN)")
+    announcer.note(
+        f"\nNext, beside your app:  hookloop http 3000 --relay {config.public_url or url} "
+        f"--token {made or 'TOKEN'}\nCtrl+C ends it."
+    )

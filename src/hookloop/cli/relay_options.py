@@ -23,6 +23,7 @@ __all__ = [
     "TokenOption",
     "TokensOption",
     "TrustedProxyOption",
+    "WorkersOption",
 ]
 
 DEFAULT_DOMAIN = "tun.localhost"
@@ -105,4 +106,8 @@ DrainSecondsOption = Annotated[
 LogFormatOption = Annotated[str | None, typer.Option(help="text, logfmt or json. Default: text.")]
 AccessLogOption = Annotated[
     bool | None, typer.Option("--access-log", help="A log line for each exchange.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="Processes that share the port, for several cores. Default: 1."),
 ]

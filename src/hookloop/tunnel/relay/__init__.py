@@ -4,7 +4,8 @@ The public side: takes callers' requests, and passes each to the agent whose nam
 Pure, and read first: `http_head` (what is let in and what is passed on), `response`
 (how an answer is framed for a caller), `refusal`, `names`, `registry`, `tokens`, `limits`.
 Shells: `downstream` (a caller's connection), `link` (an agent's session), `gate` (who is let
-in), `landlord` (who has which name), `server`.
+in), `landlord` (who has which name), `server`. Several processes: `supervisor` starts a
+`worker` each, and `peers` joins them.
 """
 
 from .config import RelayConfig

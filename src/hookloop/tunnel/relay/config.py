@@ -1,6 +1,7 @@
 """The relay's settings."""
 
 import re
+import socket
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -119,11 +120,16 @@ class RelayConfig:
         for name in ("drain_seconds", "unready_seconds", "hold_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
+        self._check_workers()
+
+    def _check_workers(self) -> None:
         if self.catch_folder is not None and self.workers > 1:
             raise ConfigError(
                 "a relay that catches is one process, which has the file: workers is "
                 f"{self.workers}, so set it to 1 or leave catch_folder out"
             )
+        if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
+            raise ConfigError("workers share a port by SO_REUSEPORT, which is not on this machine")
         if not 1 <= self.workers <= WORKERS_MAX:
             raise ConfigError(f"workers is {self.workers}: use 1 to {WORKERS_MAX}")
 

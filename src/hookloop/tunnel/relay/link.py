@@ -306,10 +306,7 @@ class Link:
             self._settle_lanes()
 
     def session_lost(self, reason: str) -> None:
-        values = Values(
-            token=self.token.id, agent=self.agent_id, reason=reason, streams=self.streams_open
-        )
-        logger.info("agent gone %s", values)
+        self._tell_gone(reason)
         self._tickets.forget(self)
         self._pool = None
         if self._look is not None:
@@ -323,6 +320,12 @@ class Link:
         self._on_lost(self)
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _tell_gone(self, reason: str) -> None:
+        values = Values(
+            token=self.token.id, agent=self.agent_id, reason=reason, streams=self.streams_open
+        )
+        logger.info("agent gone %s", values)
 
     def _reset(self, event: events.StreamReset) -> None:
         if caller := self._callers.pop(event.stream, None):

@@ -177,9 +177,9 @@ class Registry(Generic[LinkT]):
             expired.append(host)
         return expired
 
-    def items(self) -> list[tuple[Place, LinkT | None]]:
-        """Return all names, and the link of each; None: it is held."""
-        return [(tunnel.place, tunnel.found.link) for tunnel in self._tunnels.values()]
+    def items(self) -> list[tuple[Place, Found[LinkT]]]:
+        """Return all names, and where each leads."""
+        return [(tunnel.place, tunnel.found) for tunnel in self._tunnels.values()]
 
     def count_of(self, token: str) -> int:
         """Return how many names a token has, those that are held for it too."""
