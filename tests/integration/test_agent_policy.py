@@ -171,6 +171,21 @@ async def test_a_stopped_webhook_keeps_its_reason_with_the_exchange():
 
 
 @on_a_loop
+async def test_a_guard_that_fails_lets_nothing_pass():
+    """502, which is tried again, and the session goes on."""
+
+    class Broken:
+        async def judge(self, head, body):
+            raise ZeroDivisionError
+
+    async with loop_of(show, agent={"policy": Policy(guard=Broken())}) as loop:
+        answers = [await loop.ask(post(b"good")) for _ in range(2)]
+
+        assert loop.agent.statistics().sessions == 1
+    assert [answer.status for answer in answers] == [502, 502]
+
+
+@on_a_loop
 async def test_a_body_too_long_to_be_judged_is_refused(monkeypatch):
     """The rest of it is not kept either."""
     monkeypatch.setattr("hookloop.tunnel.agent.holding.GUARDED_BYTES_MAX", 100 * KIB)

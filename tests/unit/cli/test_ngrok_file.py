@@ -1,8 +1,12 @@
 """ngrok.yml: read as far as we can do what it asks for, and not in silence."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hookloop.cli.ngrok_file import read_ngrok_yml
 from hookloop.cli.project_file import read_project
@@ -196,3 +200,31 @@ tunnels:
     assert any("the relay chooses the port" in warning for warning in project.warnings)
     with pytest.raises(ConfigError, match="no port at its end"):
         read_ngrok_yml(PATH, text.replace("tun.example:20001", "tun.example"))
+
+
+# --- laws -----------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    [
+        *("version", "tunnels", "endpoints", "agent", "addr", "proto", "url", "upstream", "name"),
+        *("basic_auth", "ip_restriction", "allow_cidrs", "request_header", "add", "remove"),
+        *("verify_webhook", "provider", "secret", "subdomain", "oauth", "http", "3000", "stripe"),
+    ]
+)
+SCALARS = st.one_of(WORDS, st.integers(-1, 70_000), st.booleans(), st.none(), st.floats())
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.one_of(WORDS, SCALARS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(WORDS, VALUES, max_size=4))
+def test_whatever_a_file_holds_it_is_read_or_refused_in_words(document):
+    """A config is written by hand, and anything can stand where anything else belongs."""
+    text = yaml.safe_dump({"version": 3, **document})
+
+    with suppress(ConfigError):
+        read_ngrok_yml(PATH, text)

@@ -1,11 +1,15 @@
 """hookloop.toml: what it may say, and how its mistakes are told."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hookloop.cli.project_file import (
+    TOP_KEYS,
     TUNNEL_KEYS,
     Project,
     find_project_file,
@@ -200,3 +204,36 @@ def test_the_environment_of_the_process_is_used(tmp_path, monkeypatch):
 def test_every_key_of_a_tunnel_is_tried_above():
     """One that is read by nobody would be a promise."""
     assert [key.name for key in TUNNEL_KEYS if f"\n{key.name} = " not in WHOLE] == ["upstream_ca"]
+
+
+VALUES = st.sampled_from(
+    [
+        *(
+            "3000",
+            "-1",
+            "0",
+            "70000",
+            "1.5",
+            "nan",
+            "inf",
+            "true",
+            "false",
+            '""',
+            '"shop"',
+            "'x y'",
+        ),
+        *("'./x'", "'unix:/x'", "'${HOME}'", "[]", "['a:b']", "['a', 'b']", "[1]", "{}", "{a = 1}"),
+        *("1979-05-27", "'ada:correct-horse'", "'stripe'", "'http'", "'\\u0000'"),
+    ]
+)
+NAMES = st.sampled_from([key.name for key in (*TOP_KEYS, *TUNNEL_KEYS)])
+
+
+@given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES))
+def test_whatever_a_file_holds_it_is_read_or_refused_in_words(top, table):
+    """A config is written by hand, and anything can stand where anything else belongs."""
+    lines = [f"{name} = {value}" for name, value in top.items() if name != "tunnels"]
+    lines += ["[tunnels.web]", *(f"{name} = {value}" for name, value in table.items())]
+
+    with suppress(ConfigError):
+        read("\n".join(lines), HOME="home")

@@ -100,6 +100,10 @@ class Gate:
         assert guard is not None  # noqa: S101  # it is why the request was held
         try:
             objection = await guard.judge(request.head, request.body)
+        except Exception:
+            # Closed, as a gate fails; and not the caller's fault, who may try again.
+            logger.exception("the guard failed tunnel=%s", request.tunnel)
+            objection = Objection(502, "guard_failed", "this tunnel could not verify the request")
         finally:
             holding.release()
         if self._waiting.pop(request.stream, None) is None:

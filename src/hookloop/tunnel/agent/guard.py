@@ -13,5 +13,5 @@ class Guard(Protocol):
     """Stops requests that are not what they should be, such as a webhook that is not signed."""
 
     async def judge(self, head: RequestHead, body: bytes) -> Objection | None:
-        """Return why the request must not pass, or None. Must not raise."""
+        """Return why the request must not pass, or None. If it raises, nothing passes."""
         ...
