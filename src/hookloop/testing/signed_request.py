@@ -79,15 +79,19 @@ def sign_standard(
     """
     Return *event* as a sender that follows Standard Webhooks sends it.
 
-    *secret*: ``whsec_`` and base64. *id*: ``webhook-id``, the same for every attempt.
-    Otherwise as `sign`. Raises `ConfigError` for a secret that is no base64.
+    *secret*: ``whsec_`` and base64, or the private key ``whsk_`` and base64, whose public key
+    your hooks have. *id*: ``webhook-id``, the same for every attempt. Otherwise as `sign`.
+    Raises `ConfigError` for a secret that is no base64.
     """
-    from hookloop.events.providers import StandardWebhooks
-    from hookloop.events.providers.standard import sign_standard as digest
+    from hookloop.events.providers import standard
 
-    StandardWebhooks().check_secret(secret)
     body = event if isinstance(event, bytes) else _printed(event)
     at = int((clock or SystemClock()).wall() if signed_at is None else signed_at)
+    if secret.startswith("whsk_"):
+        signature = f"v1a,{standard.sign_standard_by_key(body, secret, id=id, signed_at=at)}"
+    else:
+        standard.StandardWebhooks().check_secret(secret)
+        signature = f"v1,{standard.sign_standard(body, secret, id=id, signed_at=at)}"
     return SignedRequest(
         body,
         [
@@ -95,7 +99,7 @@ def sign_standard(
             ("Content-Length", str(len(body))),
             ("webhook-id", id),
             ("webhook-timestamp", str(at)),
-            ("webhook-signature", f"v1,{digest(body, secret, id=id, signed_at=at)}"),
+            ("webhook-signature", signature),
         ],
     )
 

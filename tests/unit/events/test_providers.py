@@ -4,13 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
+import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hookloop import ProviderHooks
 from hookloop.errors import ConfigError, SignatureError
 from hookloop.events.providers import GitHub, Shopify, Slack, StandardWebhooks
-from hookloop.events.providers.standard import sign_standard
+from hookloop.events.providers.standard import SIGNATURES_MAX, sign_standard
 from hookloop.testing import ManualClock
 
 STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -70,6 +72,103 @@ def test_the_standard_webhooks_example_verifies():
     svix = {name.replace("webhook", "svix"): value for name, value in headers.items()}
     provider = StandardWebhooks(header_prefix="svix")
     assert verified(provider, STANDARD_SECRET, body, svix, now=1614265330)
+
+
+# The first key of RFC 8032, section 7.1, as Standard Webhooks writes keys.
+SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+PUBLIC_KEY = "whpk_" + base64.b64encode(PUBLIC).decode()
+
+
+def by_key(body: bytes, *, seed: bytes = SEED, copies: int = 1) -> dict[str, str]:
+    """Sign as the specification says, without our code."""
+    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(b"msg_1.100." + body)
+    item = "v1a," + base64.b64encode(signature).decode()
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "100",
+        "webhook-signature": " ".join([item] * copies),
+    }
+
+
+def test_a_signature_by_key_verifies():
+    """Standard Webhooks' v1a: the sender keeps the private key, and we have the public one."""
+    provider, body = StandardWebhooks(), b'{"type": "user.created"}'
+    other = bytes(32)
+
+    assert verified(provider, PUBLIC_KEY, body, by_key(body), now=100)
+    assert not verified(provider, PUBLIC_KEY, body + b" ", by_key(body), now=100)
+    assert not verified(provider, PUBLIC_KEY, body, by_key(body, seed=other), now=100)
+    assert not verified(provider, PUBLIC_KEY, body, by_key(body), now=100 + 301)
+    rolling = {**by_key(body)}
+    rolling["webhook-signature"] = (
+        by_key(body, seed=other)["webhook-signature"] + " v1,x v2,y " + rolling["webhook-signature"]
+    )
+    assert verified(provider, PUBLIC_KEY, body, rolling, now=100)
+    assert verified(provider, [STANDARD_SECRET, PUBLIC_KEY], body, rolling, now=100)
+
+
+def test_a_public_key_is_never_taken_for_a_secret():
+    """Everybody knows it: an HMAC by it proves nothing."""
+    body = b'{"type": "user.created"}'
+    for key in (PUBLIC, PUBLIC_KEY.encode()):
+        digest = hmac.digest(key, b"msg_1.100." + body, hashlib.sha256)
+        headers = {**by_key(body), "webhook-signature": "v1," + base64.b64encode(digest).decode()}
+
+        assert not verified(StandardWebhooks(), PUBLIC_KEY, body, headers, now=100)
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "v1a,",
+        "v1a,é",
+        "v1a,AAAA",
+        "v1a," + "A" * 86 + "==",
+        "v1a,A v1a,A",
+        "v1a",
+        "v1a," + "A" * 4000,
+    ],
+)
+def test_a_hostile_signature_by_key_is_400(signature: str):
+    """Whatever it holds, nothing is raised."""
+    headers = {**by_key(b"{}"), "webhook-signature": signature}
+
+    assert not verified(StandardWebhooks(), PUBLIC_KEY, b"{}", headers, now=100)
+
+
+def test_a_few_signatures_by_key_are_tried_and_no_more():
+    """Each costs as much as many HMACs, and anybody may send them."""
+    body = b'{"type": "user.created"}'
+    forged, good = by_key(body, seed=bytes(32), copies=SIGNATURES_MAX), by_key(body)
+    forged["webhook-signature"] += " " + good["webhook-signature"]
+
+    assert not verified(StandardWebhooks(), PUBLIC_KEY, body, forged, now=100)
+
+
+@pytest.mark.parametrize(
+    ("secret", "says"),
+    [
+        ("whpk_AAAA", "32 bytes"),
+        ("whpk_not base64!", "32 bytes"),
+        ("whsk_AAAA", "the sender's own"),
+    ],
+)
+def test_a_key_that_is_none_is_told_at_the_start(secret: str, says: str):
+    """And never shown."""
+    with pytest.raises(ConfigError, match=says) as raised:
+        ProviderHooks(StandardWebhooks(), secret)
+
+    assert secret not in str(raised.value)
+
+
+def test_a_public_key_needs_its_package(monkeypatch: pytest.MonkeyPatch):
+    """The core has no dependency; who uses this one is told its name."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    key = "whpk_" + base64.b64encode(bytes(31) + b"\1").decode()  # not seen before
+
+    with pytest.raises(ConfigError, match="pip install cryptography"):
+        ProviderHooks(StandardWebhooks(), key)
 
 
 def test_shopify_s_recipe_verifies():

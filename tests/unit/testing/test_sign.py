@@ -1,7 +1,10 @@
 """What `sign` makes is what the official package and our own library verify."""
 
+import base64
+
 import pytest
 import stripe
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hookloop import ConfigError, Hooks, ProviderHooks
 from hookloop.events.providers import StandardWebhooks
@@ -98,6 +101,22 @@ def test_standard_webhooks_are_handled():
     request = sign_standard({"type": "user.created"}, STANDARD_SECRET, id="msg_1")
 
     assert send(hooks.asgi, request).outcome == "handled"
+
+
+@pytest.mark.parametrize("after", [b"", bytes(32)])
+def test_standard_webhooks_are_signed_by_a_private_key(after: bytes):
+    """For hooks that have its public key; some write both keys one after the other."""
+    seed = Ed25519PrivateKey.generate()
+    private = base64.b64encode(seed.private_bytes_raw() + after).decode()
+    public = base64.b64encode(seed.public_key().public_bytes_raw()).decode()
+    hooks = ProviderHooks(StandardWebhooks(), secrets=f"whpk_{public}")
+    hooks.on_any(lambda event: None)
+
+    request = sign_standard({"type": "user.created"}, f"whsk_{private}", id="msg_1")
+
+    assert send(hooks.asgi, request).outcome == "handled"
+    with pytest.raises(ConfigError, match="whsk_ followed by base64"):
+        sign_standard({}, "whsk_-", id="msg_1")
 
 
 def test_a_standard_secret_is_base64():
