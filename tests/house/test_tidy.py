@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +93,12 @@ def test_tests_never_sleep():
     ]
 
     assert found == []
+
+
+def test_every_test_module_has_a_name_of_its_own():
+    """Two of one name in different folders are one module to pytest, and neither runs."""
+    names = Counter(
+        path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []
