@@ -20,6 +20,7 @@ from hookloop.tunnel.agent import Agent, AgentConfig, running_agent
 from hookloop.tunnel.agent.config import TunnelConfig, Upstream
 from hookloop.tunnel.agent.trust import Trust
 from hookloop.tunnel.relay import Relay, running_relay
+from hookloop.tunnel.relay.limits import RelayLimits
 from hookloop.tunnel.relay.raw_settings import RawSettings
 from hookloop.tunnel.relay.tls_settings import TlsSettings
 
@@ -390,6 +391,31 @@ async def test_a_tunnel_has_so_many_connections():
         reader, writer = first[0]
         writer.write(b"still here")
         assert await soon(reader.readexactly(10)) == b"still here"
+
+
+@on_a_loop
+async def test_an_address_has_so_many_connections():
+    """Over all tunnels, whatever they carry."""
+    limits = RelayLimits(connections_per_address_max=2)
+    async with (
+        running_server(echo_bytes) as upstream,
+        raw_loop(upstream, relay={"limits": limits}) as loop,
+        AsyncExitStack() as stack,
+    ):
+        first = [await call(loop.port, stack) for _ in range(2)]
+        for reader, writer in first:
+            writer.write(b"x")
+            assert await soon(reader.readexactly(1)) == b"x"
+        other, _ = await call(loop.port, stack)
+        assert await is_reset(other)
+
+        reader, writer = first[0]
+        writer.write_eof()
+        assert await soon(reader.read()) == b""
+        await until(lambda: loop.ended)
+        reader, writer = await call(loop.port, stack)
+        writer.write(b"y")
+        assert await soon(reader.readexactly(1)) == b"y"
 
 
 @on_a_loop

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -584,6 +585,34 @@ async def test_a_plain_port_that_is_taken_is_named(tmp_path):
         with pytest.raises(ConfigError, match=f"port {port} for --http-port"):
             async with tls_relay(files, http_port=port):
                 pass
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_the_metrics_say_when_a_certificate_expires(tmp_path):
+    """Soon enough to be told by somebody else than a customer."""
+    authority = Authority(tmp_path)
+    files = authority.issue("relay", DOMAIN, f"*.{DOMAIN}", days=20)
+    tls = TlsSettings(files=(files,))
+    config = relay_config(domain=DOMAIN, tls=tls, admin_port=0)
+    async with running_relay(config) as relay, AsyncExitStack() as stack:
+        await tls_call(stack, relay, authority.client_context())
+        _, writer = await raw_call(relay)
+        writer.close()
+        await until(lambda: relay.tls.statistics().failed == 1)
+        port = int(relay.admin_url.rpartition(":")[2])
+        reader, writer = await soon(asyncio.open_connection("127.0.0.1", port))
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        text = (await soon(reader.read())).decode()
+        writer.close()
+
+    name = f'hookloop_relay_certificate_not_after{{names="{DOMAIN},*.{DOMAIN}"}} '
+    (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    assert float(line.split()[-1]) - time.time() == pytest.approx(20 * 86400, abs=600)
+    assert "hookloop_relay_tls_handshakes_total 1.0" in text
+    assert "hookloop_relay_tls_handshakes_failed_total 1.0" in text
 
 
 # --- the command --------------------------------------------------------------------------

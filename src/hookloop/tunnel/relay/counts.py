@@ -22,6 +22,9 @@ class Counts:
     connections: int = 0
     """Of callers and agents."""
     sessions: int = 0
+    handshakes: int = 0
+    """TLS handshakes that were done."""
+    handshakes_failed: int = 0
     bytes_in: int = 0
     """Of requests' bodies."""
     bytes_out: int = 0

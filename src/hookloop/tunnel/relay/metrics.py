@@ -35,6 +35,8 @@ class Gauges:
     is_token_file_valid: bool
     is_ready: bool
     workers: int = 1
+    certificates: tuple[tuple[str, float], ...] = ()
+    """The names of each certificate, and when it expires: Unix seconds."""
 
 
 class Metrics(Collector):
@@ -71,11 +73,19 @@ def _gauges(now: Gauges) -> Iterator[Metric]:
         ("workers", "Worker processes", now.workers),
     ):
         yield GaugeMetricFamily(f"hookloop_relay_{name}", text, value=value)
+    if now.certificates:
+        name, text = "hookloop_relay_certificate_not_after", "When it expires, Unix seconds"
+        family = GaugeMetricFamily(name, text, labels=["names"])
+        for names, not_after in now.certificates:
+            family.add_metric([names], not_after)
+        yield family
 
 
 def _counters(counts: Counts) -> Iterator[Metric]:
     for name, text, value in (
         ("connections_opened", "Connections of callers and agents", counts.connections),
+        ("tls_handshakes", "TLS handshakes that were done", counts.handshakes),
+        ("tls_handshakes_failed", "TLS handshakes that were not", counts.handshakes_failed),
         ("sessions_opened", "Sessions that agents opened", counts.sessions),
         ("request_bytes", "Bytes of requests' bodies", counts.bytes_in),
         ("response_bytes", "Bytes of answers' bodies", counts.bytes_out),

@@ -12,6 +12,7 @@ from hookloop.tunnel.raw_pipe import RawPipe
 from hookloop.tunnel.wire.messages import ResetCode
 from hookloop.tunnel.wire.raw import Connect
 
+from .front import peer_name
 from .link import Link
 from .raw_settings import RawSettings
 
@@ -32,8 +33,7 @@ class RawCallerConnection(asyncio.Protocol):
         link: Link | None,
         tunnel: str,
         settings: RawSettings,
-        enter: Callable[[], bool],
-        leave: Callable[[], None],
+        enter: Callable[[asyncio.BaseTransport], tuple[str, Callable[[], None]] | None],
         *,
         server_name: str = "",
         clock: Clock,
@@ -41,15 +41,15 @@ class RawCallerConnection(asyncio.Protocol):
         """
         *link* is None where the agent is away: the connection is reset.
 
-        *enter* says whether the tunnel takes one more; if so, *leave* is called in the end.
+        *enter* lets the caller in: it returns its address and what is called in the end, or None
+        where it is one too many.
         """
         self._link = link
         self._tunnel = tunnel
         self._server_name = server_name
         self._settings = settings
         self._enter = enter
-        self._leave = leave
-        self._has_entered = False
+        self._leave: Callable[[], None] | None = None
         self._clock = clock
         self._remote = "unknown:0"
         self._started = clock.monotonic()
@@ -59,16 +59,15 @@ class RawCallerConnection(asyncio.Protocol):
     # --- asyncio.Protocol ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        peer = transport.get_extra_info("peername")
-        if peer:
-            self._remote = f"{peer[0]}:{peer[1]}"
+        host, port = peer_name(transport)
+        self._remote = f"{host}:{port}"
         self._pipe = RawPipe(
             self,
             self._clock,
             idle_seconds=self._settings.idle_seconds,
             stall_seconds=self._settings.stall_seconds,
         )
-        self._open()
+        self._open(transport)
         cast("asyncio.Transport", transport).set_protocol(self._pipe)
         self._pipe.connection_made(transport)
         if self._stream is None:
@@ -108,7 +107,7 @@ class RawCallerConnection(asyncio.Protocol):
             self._link.consumed(self._stream, length)
 
     def closed(self, pipe: RawPipe, failure: str | None) -> None:
-        if self._has_entered:
+        if self._leave is not None:
             self._leave()
         values = Values(
             tunnel=self._tunnel,
@@ -122,12 +121,13 @@ class RawCallerConnection(asyncio.Protocol):
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self, transport: asyncio.BaseTransport) -> None:
         if self._link is None or self._link.is_going_away:
             return
-        self._has_entered = self._enter()
-        if not self._has_entered:
+        entered = self._enter(transport)
+        if entered is None:
             return
+        self._remote, self._leave = entered
         connect = Connect(self._tunnel, self._remote, self._server_name)
         try:
             self._stream = self._link.open_raw_stream(connect, self)

@@ -7,8 +7,9 @@ It stands between a link and the landlord of names, and takes what is about port
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hookloop.clock import Clock
 from hookloop.ids import RandomSource
@@ -24,7 +25,15 @@ from .tcp_ports import TCP_NAME, TcpPorts, tcp_name
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["RawFront"]
+__all__ = ["RawFront", "RawHost"]
+
+
+class RawHost(Protocol):
+    """What it needs of the relay."""
+
+    def enter_raw(self, transport: asyncio.BaseTransport) -> tuple[str, Callable[[], None]] | None:
+        """Let a caller in, and return its address and what to call at its end; None: it may not."""
+        ...
 
 
 class RawFront:
@@ -33,6 +42,7 @@ class RawFront:
     def __init__(
         self,
         config: RelayConfig,
+        host: RawHost,
         landlord: Lettings,
         *,
         clock: Clock,
@@ -41,6 +51,7 @@ class RawFront:
     ) -> None:
         """*is_shared*: other processes let ports of the same range, so that none is held here."""
         self._config = config
+        self._host = host
         self._landlord = landlord
         self._clock = clock
         self._tcp = TcpPorts(
@@ -134,21 +145,28 @@ class RawFront:
             tunnel,
             self._config.raw,
             partial(self._enter, tunnel),
-            partial(self._leave, tunnel),
             server_name=server_name,
             clock=self._clock,
         )
 
-    def _enter(self, tunnel: str) -> bool:
+    def _enter(
+        self, tunnel: str, transport: asyncio.BaseTransport
+    ) -> tuple[str, Callable[[], None]] | None:
         if self._connections[tunnel] >= self._config.raw.connections_per_tunnel_max:
-            return False
+            return None
+        entered = self._host.enter_raw(transport)
+        if entered is None:
+            return None
+        remote, leave_host = entered
         self._connections[tunnel] += 1
-        return True
 
-    def _leave(self, tunnel: str) -> None:
-        self._connections[tunnel] -= 1
-        if not self._connections[tunnel]:
-            del self._connections[tunnel]
+        def leave() -> None:
+            leave_host()
+            self._connections[tunnel] -= 1
+            if not self._connections[tunnel]:
+                del self._connections[tunnel]
+
+        return remote, leave
 
 
 def _port_of(name: str) -> int | None:

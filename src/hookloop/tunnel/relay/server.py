@@ -105,7 +105,7 @@ class Relay:
         self._entered: dict[Downstream, str] = {}
         """What to leave in `_addresses` when a connection ends."""
         self._raw = RawFront(
-            config, self._landlord, clock=self.clock, random=self._random, is_shared=is_shared
+            config, self, self._landlord, clock=self.clock, random=self._random, is_shared=is_shared
         )
         self._links: set[Link] = set()
         self._tickets: LaneTickets[Link] = LaneTickets(self.clock, self._random)
@@ -283,11 +283,12 @@ class Relay:
         return Gauges(
             sessions=now.sessions,
             tunnels=now.tunnels,
-            connections=now.downstreams,
+            connections=now.downstreams + self._raw.connections,
             streams=now.streams_open,
             tokens=len(self._gate.tokens),
             is_token_file_valid=self._gate.is_file_valid,
             is_ready=self.why_not_ready() is None,
+            certificates=self.tls.expiries() if self.tls is not None else (),
         )
 
     # --- Front ------------------------------------------------------------------------------
@@ -297,19 +298,43 @@ class Relay:
         return peer if self._arrivals is None else self._arrivals.source_of(peer)
 
     def enter(self, downstream: Downstream, host: str) -> Refusal | None:
+        key = self._admit(host)
+        if isinstance(key, Refusal):
+            return key
+        self._entered[downstream] = key
+        return None
+
+    def enter_raw(self, transport: asyncio.BaseTransport) -> tuple[str, Callable[[], None]] | None:
+        peer, (host, port) = peer_name(transport), self.peer_of(transport)
+        key = self._admit(host)
+
+        def leave() -> None:
+            if self._arrivals is not None:
+                self._arrivals.forget(peer)
+            if isinstance(key, str) and key:
+                self._addresses.leave(key)
+
+        if isinstance(key, Refusal):
+            leave()
+            return None
+        self.counts.connections += 1
+        return f"{host}:{port}", leave
+
+    def _admit(self, host: str) -> str | Refusal:
+        """Count a caller's connection, and return what to leave in `_addresses` at its end."""
         limits = self.config.limits
-        if len(self._downstreams) + len(self._links) > limits.connections_max:
+        connections = len(self._downstreams) + len(self._links) + self._raw.connections
+        if connections > limits.connections_max:
             message = f"the relay has {limits.connections_max} connections, the limit"
             return Refusal(503, "too_many_connections", message, retry_after=5)
         if self.proxies and self.proxies.is_trusted(host):
-            return None
+            return ""
         key = self._addresses.enter(host)
         if key is None:
             most = limits.connections_per_address_max
             message = f"your address has {most} connections here, the limit"
             return Refusal(429, "too_many_connections", message, retry_after=5)
-        self._entered[downstream] = key
-        return None
+        return key
 
     def route(self, admitted: Admitted) -> Route | Page | Refusal:
         if self.tls is not None and admitted.head.target.startswith(CHALLENGE_PATH):
@@ -412,6 +437,10 @@ class Relay:
 
     def new_raw_caller(self, server_name: str) -> asyncio.Protocol | None:
         return self._raw.new_tls_caller(server_name)
+
+    def handshake_ended(self, *, is_done: bool) -> None:
+        self.counts.handshakes += is_done
+        self.counts.handshakes_failed += not is_done
 
     def is_own_host(self, host: str) -> bool:
         landlord = self._landlord

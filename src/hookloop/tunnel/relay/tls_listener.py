@@ -61,6 +61,10 @@ class TlsFront(Protocol):
         """Return who carries the bytes of a name that is passed through, or None for others."""
         ...
 
+    def handshake_ended(self, *, is_done: bool) -> None:
+        """A connection has become somebody's, or nobody's."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TlsStatistics:
@@ -119,6 +123,7 @@ class TlsListener:
     def arrived(self, arrival: "_Arrival", failure: str | None) -> None:
         """Its handshake has ended; said once."""
         del self._arrivals[arrival]
+        self.front.handshake_ended(is_done=failure is None)
         if failure is None:
             self._done += 1
             return

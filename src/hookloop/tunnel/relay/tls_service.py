@@ -39,6 +39,10 @@ class TlsOwner(Protocol):
         """Say whether callers may be sent to *host* by https."""
         ...
 
+    def handshake_ended(self, *, is_done: bool) -> None:
+        """Count it."""
+        ...
+
 
 class TlsService:
     """Serves between `start` and `close`; `wait_closed` comes last."""
@@ -133,6 +137,11 @@ class TlsService:
     def statistics(self) -> TlsStatistics:
         return self._listener.statistics() if self._listener else TlsStatistics(0, 0, 0)
 
+    def expiries(self) -> tuple[tuple[str, float], ...]:
+        """Return the names of each certificate, and when it expires, in Unix seconds."""
+        shown = self.certificates.all
+        return tuple((",".join(one.names), one.not_after.timestamp()) for one in shown)
+
     async def reload(self) -> None:
         """Read the certificates that have changed, off the loop: a disk may be slow."""
         await asyncio.to_thread(lambda: self.certificates.reload(now=self._now()))
@@ -151,6 +160,9 @@ class TlsService:
 
     def new_raw_caller(self, server_name: str) -> asyncio.Protocol | None:
         return self._owner.new_raw_caller(server_name)
+
+    def handshake_ended(self, *, is_done: bool) -> None:
+        self._owner.handshake_ended(is_done=is_done)
 
     # --- inside -------------------------------------------------------------------------------
 
