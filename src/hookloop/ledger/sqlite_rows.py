@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import apsw
@@ -98,10 +98,14 @@ def claim(
 ) -> list[Lease]:
     limit = min(limit, CLAIM_MAX)
     due = {target: _due(db, target, min(most, limit), now) for target, most in room.items()}
-    held = []
+    held, ended = [], []
     for delivery in chosen(due, limit=limit):
-        freed = _lose(db, delivery, now) if delivery.state is State.LEASED else delivery
+        freed = delivery
+        if delivery.state is State.LEASED:
+            freed, attempt = lost(delivery, now=now)
+            ended.append(attempt)
         held.append(claimed(freed, now=now, lease_seconds=lease_seconds))
+    _record(db, ended)
     _write(db, held)
     messages = _messages(db, {delivery.message for delivery in held})
     return [Lease(delivery, messages[delivery.message]) for delivery in held]
@@ -119,14 +123,11 @@ def settle(
     db: apsw.Connection, outcomes: Mapping[LeaseId, Outcome], *, now: float
 ) -> dict[LeaseId, str]:
     """Return the leases that were heard, with their targets."""
-    held = _held(db, outcomes)
-    after = []
-    for lease, delivery in held.items():
-        settled_one, attempt = settled(delivery, outcomes[lease], now=now)
-        after.append(settled_one)
-        _record(db, attempt)
-    _write(db, after)
-    for delivery in after:
+    held = _held(db, outcomes.keys())
+    moved = [settled(delivery, outcomes[lease], now=now) for lease, delivery in held.items()]
+    _record(db, [attempt for _, attempt in moved])
+    _write(db, [delivery for delivery, _ in moved])
+    for delivery, _ in moved:
         if delivery.state.is_settled and delivery.order_key is not None:
             _advance(db, delivery.target, delivery.order_key)
     return {lease: delivery.target for lease, delivery in held.items()}
@@ -142,7 +143,9 @@ def forfeit(db: apsw.Connection, targets: Collection[str], *, now: float) -> int
             (json.dumps(list(targets)),),
         )
     ]
-    _write(db, [_lose(db, delivery, now) for delivery in leased])
+    freed = [lost(delivery, now=now) for delivery in leased]
+    _record(db, [attempt for _, attempt in freed])
+    _write(db, [delivery for delivery, _ in freed])
     return len(leased)
 
 
@@ -156,23 +159,23 @@ def _due(db: apsw.Connection, target: str, most: int, now: float) -> list[Delive
     return [_delivery(row) for row in found]
 
 
-def _held(db: apsw.Connection, leases: Iterable[LeaseId]) -> dict[LeaseId, Delivery]:
-    found = {}
-    for lease in leases:
-        row = _one(
-            db,
-            f"SELECT {DELIVERY} FROM delivery d WHERE d.id = ?",  # noqa: S608  # fixed words
-            (lease.delivery,),
-        )
-        if row is not None and is_held(delivery := _delivery(row), lease):
-            found[lease] = delivery
-    return found
+def _held(db: apsw.Connection, leases: Collection[LeaseId]) -> dict[LeaseId, Delivery]:
+    """Return those that are still held, in the order of *leases*."""
+    found = {row[0]: _delivery(row) for row in _by_id(db, [lease.delivery for lease in leases])}
+    return {
+        lease: found[lease.delivery]
+        for lease in leases
+        if lease.delivery in found and is_held(found[lease.delivery], lease)
+    }
 
 
-def _lose(db: apsw.Connection, delivery: Delivery, now: float) -> Delivery:
-    freed, attempt = lost(delivery, now=now)
-    _record(db, attempt)
-    return freed
+def _by_id(db: apsw.Connection, ids: list[int]) -> list[tuple[Any, ...]]:
+    return _all(
+        db,
+        f"SELECT {DELIVERY} FROM delivery d"  # noqa: S608  # fixed words
+        " WHERE d.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(ids),),
+    )
 
 
 def _has_head(db: apsw.Connection, target: str, order_key: str) -> bool:
@@ -217,18 +220,11 @@ def _write(db: apsw.Connection, deliveries: Collection[Delivery]) -> None:
     )
 
 
-def _record(db: apsw.Connection, attempt: Attempt) -> None:
-    db.execute(
+def _record(db: apsw.Connection, ended: Collection[Attempt]) -> None:
+    db.executemany(
         "INSERT INTO attempt (delivery, number, started_at, ended_at, result, detail)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            attempt.delivery,
-            attempt.number,
-            attempt.started_at,
-            attempt.ended_at,
-            attempt.result.value,
-            attempt.detail,
-        ),
+        [(a.delivery, a.number, a.started_at, a.ended_at, a.result.value, a.detail) for a in ended],
     )
 
 
