@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from concurrent.futures import Future
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -206,3 +207,20 @@ def test_a_program_that_forgets_to_stop_ends_all_the_same():
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("http://")
+
+
+def test_an_impatient_start_leaves_no_thread():
+    """Ctrl+C while the relay does not answer."""
+
+    class Interrupted(Future):
+        def result(self, timeout=None):
+            raise KeyboardInterrupt
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), App) as nobody:  # it takes connections, no more
+        url = f"http://127.0.0.1:{nobody.server_port}"
+        connection = hookloop.tunnel.connect(1, relay=url, token=TOKEN)
+        connection._up = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            connection.start()
+
+    assert "hookloop-tunnel" not in [thread.name for thread in threading.enumerate()]

@@ -24,8 +24,11 @@ SECONDS_MAX = 30
 
 
 @contextmanager
-def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLOOP")}
+    clean |= environment or {}
     process = subprocess.Popen(
         [*COMMAND, *arguments, "--json"],
         cwd=folder,
@@ -40,7 +43,8 @@ def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             yield process
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=SECONDS_MAX)
-            assert (process.returncode, errors) == (0, "")
+            assert process.returncode == 0
+            assert arguments[0] == "relay" or errors == ""  # whose log that is
         finally:
             process.kill()  # where a test failed; else it has ended
 
@@ -112,6 +116,22 @@ def test_the_tunnels_of_a_file_are_started_in_one_session(project):
     assert one == (200, b"<h1>one</h1>")
     assert locked[0] == 401
     assert two == (200, b"<h1>two</h1>")
+
+
+def test_the_environment_goes_before_the_file(tmp_path):
+    """A file is shared by a team, and its relay may be another one's today."""
+    (tmp_path / "hookloop.toml").write_text(
+        "relay = 'http://127.0.0.1:1'\ntoken = 'hlt_the-files'\n[tunnels.web]\nupstream = 1\n"
+    )
+    token = "hlt_only-for-these-tests"
+    with started(tmp_path, "relay", "--port", "0", "--token", token) as relay:
+        assert relay.stdout is not None
+        address = json.loads(relay.stdout.readline())["value"]
+        environment = {"HOOKLOOP_RELAY": address, "HOOKLOOP_TOKEN": token}
+        with started(tmp_path, "start", "web", environment=environment) as process:
+            url = next_line(process, "started tunnel")["url"]
+
+    assert url.endswith(address.rpartition(":")[2])
 
 
 def test_a_webhook_that_is_not_signed_is_stopped(project):

@@ -72,7 +72,7 @@ def project_of(config: Path | None) -> Project:
     if path is None:
         raise ConfigError(
             f"there is no {FILE_NAME} here or in a folder above: write one, with a table "
-            "[tunnels.web] and its `upstream = 3000`, or name one with --config"
+            "[tunnels.web] and its `upstream = 3000`, or name one, ngrok's too, with --config"
         )
     return read_project(path)
 

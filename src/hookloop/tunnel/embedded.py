@@ -40,6 +40,7 @@ __all__ = [
 
 LOCAL_DOMAIN = "tun.localhost"
 START_SECONDS = 30.0  # a relay that is reachable takes one
+ABORT_SECONDS = 0.1  # between two calls to a thread that may not be ready to hear the first
 OWN_DRAIN_SECONDS = 0.1  # of a relay of our own: Ctrl+C must feel instant
 OWN_TCP_PORTS = "20000-20999"  # tried from a random one on, so that two such relays get along
 
@@ -146,7 +147,10 @@ class Connection:
         self._thread: threading.Thread | None = None
         self._up: Future[ConnectedTunnel] = Future()
         self._ended: Future[None] = Future()
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] = _do_nothing
+        """End `_serve` in order, once the tunnel is up."""
+        self._abort: Callable[[], None] = _do_nothing
+        """End it wherever it is."""
 
     # --- on the loop that is there ------------------------------------------------------------
 
@@ -212,7 +216,10 @@ class Connection:
         try:
             return self._up.result()
         except BaseException:
-            self._thread.join()
+            # Ctrl+C too, and then the thread may be anywhere, even before its loop.
+            while self._thread.is_alive():
+                self._abort()
+                self._thread.join(ABORT_SECONDS)
             raise
 
     def stop(self) -> None:
@@ -244,7 +251,10 @@ class Connection:
     async def _serve(self) -> None:
         """Open the tunnel, tell `_up`, and keep it open until `_stop` is called."""
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        serving = asyncio.current_task()
+        assert serving is not None  # noqa: S101  # for the type checker: we are in a coroutine
         self._stop = lambda: _call_soon(loop, stopped.set)
+        self._abort = lambda: _call_soon(loop, serving.cancel)
         reasons = _Reasons()
         async with AsyncExitStack() as stack:
             try:
@@ -274,7 +284,11 @@ class _Reasons(QuietObserver):
         self.last = reason
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+def _do_nothing() -> None:
+    """There is nothing to end yet."""
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
     with suppress(RuntimeError):  # the loop has ended, and with it what was to be stopped
         loop.call_soon_threadsafe(call)
 
