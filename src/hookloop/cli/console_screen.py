@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from .console_line import BLANK, Line, cells_of, cut, line
 from .console_view import Forwarding, Link, Note, NoteKind, Row, View
@@ -190,6 +191,7 @@ def _notes(notes: Sequence[Note], width: int) -> list[Line]:
     return lines
 
 
+@lru_cache(maxsize=256)  # at a calm pace a row is shown in many frames
 def _request(row: Row, width: int) -> Line:
     """Time, method, path, what happened, answer, and how long it took."""
     at = _local(row.at)

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -16,6 +17,7 @@ from .long_running import settle_in
 
 __all__ = ["loop_factory", "reporting_errors", "run"]
 
+LINGER_SECONDS = 0.5  # a loop closes in milliseconds; of Ctrl+C one expects an end within a second
 INTERRUPTED = 130  # what shells give a program that a second, impatient Ctrl+C ended
 
 
@@ -29,13 +31,28 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
     code 2 where the user's settings are at fault, 1 otherwise.
     """
     settle_in()
-    with reporting_errors():
+    with reporting_errors(), asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                code = runner.run(_until_told(main))
+            code = runner.run(_until_told(main)) or 0
         except KeyboardInterrupt:
             code = INTERRUPTED
-    raise typer.Exit(code or 0)
+        _do_not_linger(code)
+    raise typer.Exit(code)
+
+
+def _do_not_linger(code: int) -> None:
+    """
+    End the process with *code* soon, though a thread of it may not have ended.
+
+    The command itself is over, its with-blocks are closed. What may be left is the lookup of
+    a name while the network is away: no one can cancel it, it takes ten seconds and more, and
+    both the loop and the interpreter wait for it.
+    """
+    timer = threading.Timer(LINGER_SECONDS, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+    with suppress(OSError):
+        sys.stdout.flush()
 
 
 @contextmanager

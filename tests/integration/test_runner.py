@@ -1,0 +1,36 @@
+"""How commands end, whatever is left of them."""
+
+import signal
+import subprocess
+import sys
+import time
+
+STUCK = """
+import asyncio
+import threading
+from hookloop.cli.runner import run
+
+async def main():
+    # As a lookup of a name while the network is away: a thread that nobody can cancel.
+    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+    print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("closed")
+
+run(main())
+"""
+
+
+def test_a_thread_that_cannot_be_cancelled_does_not_hold_the_command():
+    """Its with-blocks are closed, what it said is read, and then it is over."""
+    command = [sys.executable, "-c", STUCK]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        rest, _ = process.communicate(timeout=30)
+
+    assert (process.returncode, rest) == (0, "closed\n")
+    assert time.monotonic() - began < 5.0  # half a second, and what a busy machine takes
