@@ -305,9 +305,9 @@ class _Bridge:
 
     def request_data(self, event: events.DataReceived) -> None:
         self._unsent += len(event.data)
-        stream = self._link_stream
-        if stream is not None and event.data and not self._link.send_data(stream, event.data):
-            self._is_agent_full = True
+        if self._link_stream is not None and event.data:
+            # Each answer counts: one that there is room again is not said a second time.
+            self._is_agent_full = not self._link.send_data(self._link_stream, event.data)
         if event.is_ended:
             self.request_ended((), event.digest)
         self._settle_request()
@@ -334,16 +334,18 @@ class _Bridge:
     def response_head(
         self, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
     ) -> None:
-        if not self._session.respond(self._stream, head, body, is_ended=is_ended, digest=digest):
-            self._is_peer_full = True
+        self._is_peer_full = not self._session.respond(
+            self._stream, head, body, is_ended=is_ended, digest=digest
+        )
         if head.status == HTTPStatus.SWITCHING_PROTOCOLS and self._link_stream is not None:
             self._is_raw, self._is_request_ended = True, False
             self._link.become_raw(self._link_stream, self, is_ended=is_ended)
         self._answered(len(body), is_ended)
 
     def response_data(self, data: bytes, *, is_ended: bool, digest: bytes) -> None:
-        if not self._session.send_data(self._stream, data, is_ended=is_ended, digest=digest):
-            self._is_peer_full = True
+        self._is_peer_full = not self._session.send_data(
+            self._stream, data, is_ended=is_ended, digest=digest
+        )
         self._answered(len(data), is_ended)
 
     def response_trailers(self, trailers: Headers) -> None:
@@ -353,8 +355,7 @@ class _Bridge:
     # --- link.RawCaller -----------------------------------------------------------------------
 
     def raw_data(self, data: bytes, *, is_ended: bool) -> None:
-        if not self._session.send_data(self._stream, data, is_ended=is_ended):
-            self._is_peer_full = True
+        self._is_peer_full = not self._session.send_data(self._stream, data, is_ended=is_ended)
         self._answered(len(data), is_ended)
 
     # --- both ---------------------------------------------------------------------------------
