@@ -7,7 +7,8 @@ import socket
 import ssl
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -41,27 +42,26 @@ async def echo_bytes(reader, writer):
 @asynccontextmanager
 async def running_server(serve, **settings):
     """Serve connections by *serve*; yield the port. Each is closed once *serve* returns."""
-    tasks = set()
+    writers = set()
 
     async def accept(reader, writer):
-        task = asyncio.current_task()
-        tasks.add(task)
+        writers.add(writer)
         try:
             await serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
-            tasks.discard(task)
+            writers.discard(writer)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, **settings)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await until(lambda: not tasks)
+        for writer in list(writers):
+            writer.transport.abort()
+        await until(lambda: not writers)
 
 
 @dataclass
@@ -564,6 +564,69 @@ def test_tls_goes_through_to_who_has_the_key(tmp_path, loop_factory):
             assert b"unknown_tunnel" in await soon(reader.readuntil(b"unknown_tunnel"))
 
     on_a_loop(main, loop_factory=loop_factory)()
+
+
+@on_a_loop
+async def test_behind_a_balancer_the_caller_is_known_by_its_own_address(tmp_path):
+    """A PROXY header comes in before the ClientHello, and another goes out to the upstream."""
+    ours = Authority(tmp_path)
+    relay = {
+        "tls": TlsSettings(files=(ours.issue("relay", DOMAIN, f"*.{DOMAIN}"),)),
+        "proxy_protocol": True,
+        "trusted_proxies": (ip_network("127.0.0.0/8"),),
+    }
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(await reader.readline())
+        seen.append(await reader.readexactly(3))
+        writer.write(b"hello")
+
+    config = relay_config(domain=DOMAIN, **relay)
+    async with running_server(serve) as upstream, running_relay(config) as its_relay:
+        tunnel = TunnelConfig(
+            Upstream("127.0.0.1", upstream, "tcp"), "shop", protocol="tls", proxy_protocol="v1"
+        )
+        agent_config = AgentConfig(its_relay.url, TOKEN, (tunnel,), trust=Trust(is_skipped=True))
+        async with balanced(its_relay) as url:
+            agent_config = replace(agent_config, relay_url=url)
+            async with running_agent(agent_config):
+                reader, writer = await call(its_relay.port)
+                writer.write(b"PROXY TCP4 203.0.113.9 198.51.100.1 51000 443\r\n")
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                hello = ours.client_context().wrap_bio(incoming, outgoing, server_hostname=SHOP)
+                with pytest.raises(ssl.SSLWantReadError):
+                    hello.do_handshake()
+                writer.write(outgoing.read())
+                assert await soon(reader.readexactly(5)) == b"hello"
+                writer.close()
+
+    assert seen[0].split()[:3] == [b"PROXY", b"TCP4", b"203.0.113.9"]
+    assert seen[0].split()[4] == b"51000"
+    assert seen[1][:1] == b"\x16"
+
+
+@asynccontextmanager
+async def balanced(relay):
+    """Yield the address of a balancer before *relay*, which says whose each connection is."""
+
+    async def serve(reader, writer):
+        there, back = await asyncio.open_connection("127.0.0.1", relay.port)
+        back.write(b"PROXY TCP4 192.0.2.1 198.51.100.1 40000 443\r\n")
+
+        async def copy(source, target):
+            with suppress(ConnectionError):
+                while data := await source.read(65536):
+                    target.write(data)
+                    await target.drain()
+            target.close()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(copy(reader, back))
+            tasks.create_task(copy(there, writer))
+
+    async with running_server(serve) as port:
+        yield f"https://{DOMAIN}:{port}"
 
 
 async def echo_bytes_of_tls(reader, writer):

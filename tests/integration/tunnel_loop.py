@@ -47,7 +47,7 @@ def on_a_loop(test, *, loop_factory=None):
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(main())
-        assert failures == []
+        assert failures == [], failures
 
     return run
 
