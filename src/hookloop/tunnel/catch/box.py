@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hookloop.clock import Clock
-from hookloop.errors import StoreError
+from hookloop.errors import ProtocolError, StoreError
 from hookloop.exchange import ResponseHead
 from hookloop.ledger.delivery import Dead, Done, Outcome, Retry
 from hookloop.ledger.message import NewMessage
@@ -175,7 +175,12 @@ class CatchBox:
         """
 
         async def keep() -> None:
-            answer(await self.catch(request, body))
+            try:
+                head = await self.catch(request, body)
+            except Exception as error:
+                logger.exception("a request was not caught by a bug of ours")
+                head = self._refuse(request, type(error).__name__)
+            answer(head)
 
         if self._tasks is None:
             answer(self._refuse(request, "catch mode is stopping"))
@@ -209,6 +214,9 @@ class CatchBox:
         except (StoreError, TimeoutError) as error:
             self._is_unsure = True
             return self._refuse(request, str(error) or "the disk is too slow")
+        except BaseException:
+            self._is_unsure = True
+            raise
         finally:
             self._committing -= 1
             self._came.set()
@@ -298,11 +306,13 @@ class CatchBox:
 
     async def deliver(self, lease: Lease) -> Outcome:
         """Send one request to the app, and say what its answer means."""
-        request = Request.decode(lease.message.head)
-        head = as_delivered(request.head, received_at=lease.message.received_at)
-        sent = Request(request.tunnel, request.remote, head)
-        answer = await self._app.send(sent, lease.message.body)
-        match answer:
+        try:
+            request = Request.decode(lease.message.head)
+        except ProtocolError as error:
+            logger.error("a caught request cannot be read any more: %s", error)  # noqa: TRY400
+            self._leave_line(lease)
+            return Dead(f"cannot be read: {error}")
+        match await self._sent(request, lease):
             case Answered(status, detail) if is_final(status):
                 self._settled(lease, request, status)
                 said = f"{status} {detail}".strip()
@@ -318,15 +328,28 @@ class CatchBox:
                 # Not at once: a port that opens and closes must not be asked in a circle.
                 return Retry(FIRST_PROBE_SECONDS, why)
 
+    async def _sent(self, request: Request, lease: Lease) -> Answered | Broken | Down:
+        head = as_delivered(request.head, received_at=lease.message.received_at)
+        sent = Request(request.tunnel, request.remote, head)
+        try:
+            return await self._app.send(sent, lease.message.body)
+        except Exception as error:
+            # Whatever it is, it is no reason to lose what was promised.
+            logger.exception("a caught request could not be sent by a bug of ours")
+            return Broken(type(error).__name__)
+
     def _settled(self, lease: Lease, request: Request, status: int) -> None:
         self._delivered += 1
-        # As the outcome is not on the disk yet, a killed agent delivers this one once more.
-        self._owed -= 1
-        self._owed_bytes -= len(lease.message.head) + len(lease.message.body)
+        self._leave_line(lease)
         received = lease.message.received_at
         age = max(0.0, self._clock.wall() - received)
         event = Delivered(request.tunnel, request.head, status, received, age, self._owed)
         self._observer.catch_event(event)
+
+    def _leave_line(self, lease: Lease) -> None:
+        # As the outcome is not on the disk yet, a killed agent delivers this one once more.
+        self._owed -= 1
+        self._owed_bytes -= len(lease.message.head) + len(lease.message.body)
         if not self._owed:
             self._came.clear()
             self._pause.set()

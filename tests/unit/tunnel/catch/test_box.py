@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+from dataclasses import replace
 
 import pytest
 
@@ -206,6 +207,44 @@ async def test_an_app_that_goes_down_again_is_waited_for_again(box, app, watchin
     [postponed] = watching.of(Postponed)
     assert (postponed.reason, postponed.retry_seconds) == ("connection refused", None)
     assert app.got == [b"body", b"body"]
+
+
+@with_box()
+async def test_a_bug_of_ours_loses_nothing(box, app, watching):
+    """An app that raises is one that gave no answer; a catch that raises is a 503."""
+    send, answers = app.send, []
+
+    async def raise_once(request, body):
+        app.send = send
+        raise KeyError("bug")
+
+    app.send = raise_once
+    await box.catch(request(), b"body")
+    app.up = True
+    await until(lambda: not box.has_line)
+
+    assert app.got == [b"body"]
+    assert [event.reason for event in watching.of(Postponed)] == ["KeyError"]
+
+    box._store.append = None
+    box.catch_soon(request(), b"body", answers.append)
+    await until(lambda: answers)
+    assert [head.status for head in answers] == [503]
+    await until(lambda: not box.has_line)  # counted anew
+
+
+@with_box()
+async def test_what_a_later_version_cannot_read_holds_up_nobody(box, app, watching):
+    """It is dead, and on record; the others go on."""
+    await box.catch(request(), b"first")
+    await box.catch(request(), b"second")
+    first = box._store._messages[1]
+    box._store._messages[1] = replace(first, head=b"from another age")
+    app.up = True
+    await until(lambda: not box.has_line)
+
+    assert app.got == [b"second"]
+    assert (await box._store.tally("shop")).dead == 1
 
 
 class FullDisk(MemoryStore):
