@@ -93,7 +93,7 @@ class Painter:
         try:
             self._write(ENTER)
             while (frame := self._next()) is not None:
-                self._write(self._changes(*frame))
+                self._write(self.drawn(*frame))
             self._write(LEAVE + self._last_words)
         except OSError:
             pass  # the terminal is gone, and with it whoever looked at it
@@ -105,7 +105,7 @@ class Painter:
             frame, self._offered = self._offered, None
             return None if self._is_stopping else frame
 
-    def _changes(self, lines: Sequence[Line], size: Size) -> str:
+    def drawn(self, lines: Sequence[Line], size: Size) -> str:
         """Return what turns the frame shown into this one."""
         width, height = size
         pieces = []
