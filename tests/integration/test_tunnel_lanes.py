@@ -23,6 +23,9 @@ PIECE = bytes(range(256)) * 256  # 64 KiB
 PIECES = 64  # 4 MiB
 BODY = PIECE * PIECES
 EVENT = b"data: 1\n\n"
+ON_BOTH_LOOPS = pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop]
+)
 
 
 async def app(served):
@@ -69,7 +72,7 @@ async def paused_download(loop, target=b"/down"):
     caller.reader._transport.resume_reading()
 
 
-@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@ON_BOTH_LOOPS
 def test_a_download_moves_and_arrives_whole(loop_factory):
     """Of known length and of unknown, with its trailers; each byte once, in order."""
 
@@ -161,6 +164,47 @@ async def test_without_a_lane_bulk_stays_on_the_session():
 
         assert (down.body == BODY, up.body == BODY) == (True, True)
         assert len(lanes_of(loop)) == 0
+
+
+@on_a_loop
+async def test_a_relay_without_lanes_asks_for_none():
+    """Its owner may want one connection an agent."""
+    async with loop_of(app, relay={"lanes_per_agent_max": 0}) as loop:
+        down = await loop.ask(get(b"/down"))
+        [link] = loop.relay._links
+
+        assert down.body == BODY
+        assert link._pool._invited == {}
+
+
+@ON_BOTH_LOOPS
+def test_a_lane_takes_turns_with_everybody_else(loop_factory):
+    """
+    However much waits in the kernel, one turn of the loop reads little of it.
+
+    uvloop would read megabytes in one, and every webhook would wait until they were hashed.
+    """
+
+    async def test():
+        async with loop_of(app) as loop:
+            [link] = loop.relay._links
+            read, turns = [], []
+            receive = link._carrier.lane_received
+
+            def spy(number, data):
+                turn = asyncio.get_running_loop()
+                if not read:
+                    turn.call_soon(lambda: (turns.append(sum(read)), read.clear()))
+                read.append(len(data))
+                receive(number, data)
+
+            link._carrier.lane_received = spy
+            answers = await asyncio.gather(*(loop.ask(get(b"/down")) for _ in range(2)))
+
+            assert all(answer.body == BODY for answer in answers)
+            assert 0 < max(turns) <= 2 * (256 + 64) * 1024
+
+    on_a_loop(test, loop_factory=loop_factory)()
 
 
 @on_a_loop

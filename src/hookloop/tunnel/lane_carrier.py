@@ -10,6 +10,8 @@ from .wire.lanes import Lanes
 __all__ = ["LaneCarrier", "LaneOwner"]
 
 WRITE_BUFFER_BYTES = 256 * 1024  # nobody waits behind it; the kernel paces the rest
+# Then it is the others' turn: uvloop would read megabytes in one, and a webhook wait for them.
+TURN_BYTES = 64 * 1024
 LOOK_SECONDS = 5.0  # half of the time after which a lane has to say something
 
 
@@ -35,6 +37,7 @@ class LaneCarrier(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_full = False
         self._is_reading = True
+        self._read_this_turn = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
@@ -54,6 +57,7 @@ class LaneCarrier(asyncio.Protocol):
         now = self._clock.monotonic()
         while not self._is_full and (buffers := lanes.data_to_send(self._number, now)):
             transport.write(b"".join(buffers))
+        self._read_this_turn = 0
         may_read = lanes.may_read(self._number)
         if may_read != self._is_reading and not transport.is_closing():
             self._is_reading = may_read
@@ -75,6 +79,12 @@ class LaneCarrier(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        self._read_this_turn += len(data)
+        if self._read_this_turn >= TURN_BYTES and self._is_reading:
+            transport = self._transport
+            if transport is not None and not transport.is_closing():
+                self._is_reading = False  # until `flush`
+                transport.pause_reading()
         self._owner.lane_received(self._number, data)
 
     def pause_writing(self) -> None:

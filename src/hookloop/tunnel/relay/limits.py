@@ -127,6 +127,8 @@ _MAY_BE_ZERO = frozenset(
         "body_rate_min",
         "answer_rate_min",
         "connections_per_address_max",
+        "lanes_per_agent_max",
+        "upgraded_idle_seconds",
         "requests_per_second_per_name",
     }
 )
@@ -143,9 +145,9 @@ def _check_least(name: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"the limit {name} is {value!r}, which is no number")
     least = 0 if name in _MAY_BE_ZERO else _LEAST.get(name, 1)
-    if name.endswith("_seconds") and not 0 < value < float("inf"):
+    if name.endswith("_seconds") and least and not 0 < value < float("inf"):
         raise ConfigError(f"the limit {name} is {value}: give seconds, more than 0")
-    if not name.endswith("_seconds") and not least <= value < float("inf"):
+    if not (name.endswith("_seconds") and least) and not least <= value < float("inf"):
         raise ConfigError(f"the limit {name} is {value}, and {least} is the least that works")
     if not isinstance(value, int) and not _is_float(name):
         raise ConfigError(f"the limit {name} is {value}: give a whole number")

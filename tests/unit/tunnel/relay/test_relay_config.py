@@ -75,7 +75,15 @@ def test_a_limit_that_the_wire_cannot_carry_is_refused(limits):
         RelayLimits(**limits)
 
 
-@pytest.mark.parametrize("name", ["body_rate_min", "connections_per_address_max"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "body_rate_min",
+        "connections_per_address_max",
+        "lanes_per_agent_max",
+        "upgraded_idle_seconds",
+    ],
+)
 def test_some_limits_may_be_off(name):
     """Those of which the text says so."""
     assert getattr(RelayLimits(**{name: 0}), name) == 0
