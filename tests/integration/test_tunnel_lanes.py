@@ -177,36 +177,6 @@ async def test_a_relay_without_lanes_asks_for_none():
         assert link._pool._invited == {}
 
 
-@ON_BOTH_LOOPS
-def test_a_lane_takes_turns_with_everybody_else(loop_factory):
-    """
-    However much waits in the kernel, one turn of the loop reads little of it.
-
-    uvloop would read megabytes in one, and every webhook would wait until they were hashed.
-    """
-
-    async def test():
-        async with loop_of(app) as loop:
-            [link] = loop.relay._links
-            read, turns = [], []
-            receive = link._carrier.lane_received
-
-            def spy(number, data):
-                turn = asyncio.get_running_loop()
-                if not read:
-                    turn.call_soon(lambda: (turns.append(sum(read)), read.clear()))
-                read.append(len(data))
-                receive(number, data)
-
-            link._carrier.lane_received = spy
-            answers = await asyncio.gather(*(loop.ask(get(b"/down")) for _ in range(2)))
-
-            assert all(answer.body == BODY for answer in answers)
-            assert 0 < max(turns) <= 2 * (256 + 64) * 1024
-
-    on_a_loop(test, loop_factory=loop_factory)()
-
-
 @on_a_loop
 async def test_a_lost_lane_cuts_its_exchange_and_nothing_else():
     """The caller sees that its answer is cut; the session and the others go on."""

@@ -19,6 +19,7 @@ from .wire.session import Session
 __all__ = ["Carrier", "SessionOwner"]
 
 WRITE_BUFFER_BYTES = 64 * 1024  # what the kernel is sure to take soon; the rest waits its turn
+LANES_TURN_BYTES = 256 * 1024  # of all lanes in one turn: a millisecond or two of work
 GOODBYE_SECONDS = 1.0  # for a side that broke the contract to read why the session ends
 
 
@@ -165,13 +166,23 @@ class Carrier(asyncio.Protocol):
         while not self._is_full and (buffers := self._session.data_to_send()):
             # One write, joined: TLS would make a record of each buffer, and each costs a call.
             self._transport.write(b"".join(buffers))
-        for lane in self._lanes.values():
-            lane.flush()
+        if self._lanes:
+            self._flush_lanes()
         for stream in self._session.unblocked():
             self._owner.session_unblocked(stream)
         self._owner.session_flushed()
         if self._session.is_finished:
             self._transport.close()
+
+    def _flush_lanes(self) -> None:
+        """Give lanes their turns: so much in one of the loop, and the others in the next."""
+        left = LANES_TURN_BYTES
+        for number in list(self._lanes):
+            if left <= 0:
+                self.flush_soon()
+                return
+            lane = self._lanes[number] = self._lanes.pop(number)  # to the end of the line
+            left -= lane.flush(left)
 
     def _end_by(self, error: ProtocolError) -> None:
         """Say why in a GOAWAY, which the session has queued, and close."""

@@ -10,8 +10,7 @@ from .wire.lanes import Lanes
 __all__ = ["LaneCarrier", "LaneOwner"]
 
 WRITE_BUFFER_BYTES = 256 * 1024  # nobody waits behind it; the kernel paces the rest
-# Then it is the others' turn: uvloop would read megabytes in one, and a webhook wait for them.
-TURN_BYTES = 64 * 1024
+READ_BYTES = 256 * 1024  # at most of one read, by TLS under uvloop
 LOOK_SECONDS = 5.0  # half of the time after which a lane has to say something
 
 
@@ -37,7 +36,6 @@ class LaneCarrier(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_full = False
         self._is_reading = True
-        self._read_this_turn = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def take_over(self, transport: asyncio.Transport, received: bytes) -> None:
@@ -49,22 +47,27 @@ class LaneCarrier(asyncio.Protocol):
         if received:
             self.data_received(received)
 
-    def flush(self) -> None:
-        """Write what waits, and listen as far as readers keep up."""
+    def flush(self, most: int = READ_BYTES) -> int:
+        """
+        Write about *most* bytes of what waits, and listen again if readers keep up.
+
+        Returns how many bytes that is, to write and to come.
+        """
         transport, lanes = self._transport, self._lanes
         if transport is None or transport.is_closing():
-            return
-        now = self._clock.monotonic()
-        while not self._is_full and (buffers := lanes.data_to_send(self._number, now)):
-            transport.write(b"".join(buffers))
-        self._read_this_turn = 0
-        may_read = lanes.may_read(self._number)
-        if may_read != self._is_reading and not transport.is_closing():
-            self._is_reading = may_read
-            if may_read:
-                transport.resume_reading()
-            else:
-                transport.pause_reading()
+            return 0
+        now, cost = self._clock.monotonic(), 0
+        while cost < most and not self._is_full:
+            data = b"".join(lanes.data_to_send(self._number, now, most - cost))
+            if not data:
+                break
+            transport.write(data)
+            cost += len(data)
+        if not self._is_reading and lanes.may_read(self._number) and not transport.is_closing():
+            self._is_reading = True
+            transport.resume_reading()
+            cost += READ_BYTES
+        return cost
 
     def close(self) -> None:
         """The lane is not needed any more."""
@@ -79,12 +82,12 @@ class LaneCarrier(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._read_this_turn += len(data)
-        if self._read_this_turn >= TURN_BYTES and self._is_reading:
-            transport = self._transport
-            if transport is not None and not transport.is_closing():
-                self._is_reading = False  # until `flush`
-                transport.pause_reading()
+        transport = self._transport
+        if self._is_reading and transport is not None and not transport.is_closing():
+            # Until its next `flush`: uvloop would read megabytes in one turn, and every
+            # webhook would wait until they were hashed.
+            self._is_reading = False
+            transport.pause_reading()
         self._owner.lane_received(self._number, data)
 
     def pause_writing(self) -> None:
