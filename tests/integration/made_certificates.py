@@ -27,6 +27,7 @@ class Authority:
         )
         files = CertificateFiles(self._folder / f"{stem}.pem", self._folder / f"{stem}.key")
         files.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        files.key.touch(mode=0o600)
         files.key.write_bytes(issued.private_key_pem.bytes())
         return files
 

@@ -7,6 +7,7 @@ the log says so.
 
 import logging
 import ssl
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ def load_certificate(files: CertificateFiles) -> Certificate:
     """Raises `ConfigError` for anything but a certificate and the key that belongs to it."""
     for path in (files.certificate, files.key):
         _check_readable(path)
+    if files.key.stat().st_mode & stat.S_IROTH:
+        logger.warning("key can be read by everybody on this machine %s", Values(file=files.key))
     try:
         leaf = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
         names = _names(leaf)
@@ -224,7 +227,7 @@ def _stamp(files: CertificateFiles) -> _Stamp | None:
         found = [path.stat() for path in (files.certificate, files.key)]
     except OSError:
         return None
-    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found)
+    return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
 
 def _refresh(entry: _Entry, stamp: _Stamp | None) -> bool:

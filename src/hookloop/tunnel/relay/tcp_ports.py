@@ -98,7 +98,7 @@ class TcpPorts:
             )
         if wanted and wanted not in self._ports:
             first, last = self._ports[0], self._ports[-1]
-            return NotGranted("bad_name", f"this relay gives the ports {first} to {last}")
+            return NotGranted("port_taken", f"this relay gives the ports {first} to {last}")
         current = self._let.get(wanted)
         if current is not None:
             return self._take_over(current, owner, link)
@@ -107,7 +107,7 @@ class TcpPorts:
         acceptor = self._listen(wanted)
         if acceptor is None:
             what = f"port {wanted} is" if wanted else "all ports of this relay are"
-            return NotGranted("name_taken", f"{what} in use")
+            return NotGranted("port_taken", f"{what} in use")
         self._let[acceptor.port] = _Port(acceptor.port, owner, link, acceptor)
         return acceptor.port, None
 
@@ -137,7 +137,7 @@ class TcpPorts:
         is_ours = port.owner == owner or (port.link is None and port.owner.token == owner.token)
         if not is_ours:
             how = "held for an agent that was lost" if port.link is None else "in use"
-            return NotGranted("name_taken", f"port {port.number} is {how}")
+            return NotGranted("port_taken", f"port {port.number} is {how}")
         if port.timer is not None:
             port.timer.cancel()
             port.timer = None

@@ -20,6 +20,7 @@ def write(folder, stem, *names, days=90):
     issued = CA.issue_cert(*names, not_after=NOW + timedelta(days=days))
     files = CertificateFiles(folder / f"{stem}.pem", folder / f"{stem}.key")
     files.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    files.key.touch(mode=0o600)
     files.key.write_bytes(issued.private_key_pem.bytes())
     return files
 
@@ -172,6 +173,18 @@ def test_an_encrypted_key_is_refused_and_not_asked_about(tmp_path):
 
     with pytest.raises(ConfigError, match="is encrypted"):
         load_certificate(files)
+
+
+def test_a_key_that_everybody_can_read_is_said_to_be_one(tmp_path, caplog):
+    """It works, and its owner should know."""
+    files = write(tmp_path, "one", "tun.example")
+    load_certificate(files)
+    assert caplog.records == []
+
+    files.key.chmod(0o644)
+    load_certificate(files)
+
+    assert "key can be read by everybody" in caplog.text
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
