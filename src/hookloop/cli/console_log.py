@@ -6,10 +6,11 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hookloop.exchange import Exchange
 
@@ -42,9 +43,10 @@ class LogLevel(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(LogLevel).index(self)
+        return _RANKS[self]
 
 
+_RANKS = {level: rank for rank, level in enumerate(LogLevel)}
 _PLAIN = re.compile(r"[!#-&(-<>-\[\]-~]{1,500}")  # ASCII but for space " ' = and backslash
 
 # As ngrok's agent spells them: its readers look for these four letters.
@@ -52,8 +54,7 @@ _SHORT = {LogLevel.DEBUG: "dbug", LogLevel.ERROR: "eror"}
 _COLOURS = {LogLevel.DEBUG: "2", LogLevel.WARN: "33", LogLevel.ERROR: "31", LogLevel.CRIT: "1;31"}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One line."""
 
     at: float
@@ -62,7 +63,7 @@ class Record:
     message: str
     subject: str
     """``obj``: the part of the agent that speaks."""
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = MappingProxyType({})
     sentence: str = ""
     """What people are told instead of message and values."""
 
@@ -175,7 +176,10 @@ class LogWriter:
         if isinstance(item, Record):
             return formatted(item, self._form, has_colours=self._has_colours)
         at, exchange = item
-        record = _exchange_record(row_of(at, exchange), exchange)
+        row = row_of(at, exchange)
+        record = _exchange_record(row, exchange)
+        if self._form is LogFormat.TERM:
+            record = record._replace(sentence=_exchange_sentence(row, exchange))
         if record.level.rank < self.level.rank:
             return ""
         return formatted(record, self._form, has_colours=self._has_colours)
@@ -205,13 +209,15 @@ def _exchange_record(row: Row, exchange: Exchange) -> Record:
     values["dur"] = f"{row.seconds * 1000:.1f}ms"
     if exchange.failure or exchange.objection:
         values["err"] = printable(trouble(exchange))
-    kind = f"  {row.event_type}" if row.event_type else ""
-    why = f"   {values['err']}" if exchange.objection else ""
-    sentence = (
-        f"{row.method:<6} {row.path:<40}{kind} {row.outcome}   {row.seconds * 1000:.1f} ms{why}"
-    )
     level = LogLevel.WARN if "err" in values else LogLevel.INFO
-    return Record(row.at, level, "exchange", "http", values, sentence)
+    return Record(row.at, level, "exchange", "http", values)
+
+
+def _exchange_sentence(row: Row, exchange: Exchange) -> str:
+    kind = f"  {row.event_type}" if row.event_type else ""
+    why = f"   {printable(trouble(exchange))}" if exchange.objection else ""
+    took = f"{row.seconds * 1000:.1f} ms"
+    return f"{row.method:<6} {row.path:<40}{kind} {row.outcome}   {took}{why}"
 
 
 # --- how a line looks ------------------------------------------------------------------------

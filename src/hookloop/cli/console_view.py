@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hookloop.exchange import Exchange
 from hookloop.meter import Reading
@@ -38,8 +38,7 @@ class Note:
     """How often in a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A finished exchange, as it is shown; every text is printable."""
 
     at: float

@@ -173,14 +173,14 @@ def test_a_note_says_when_and_how_often():
 )
 def test_a_status_has_a_colour(status, told, colour):
     """Red is what went wrong."""
-    row = replace(ROW, status=status, outcome=told)
+    row = ROW._replace(status=status, outcome=told)
 
     assert style_at(screen_lines(replace(ONLINE, rows=(row,)), 100, 30), told) == colour
 
 
 def test_a_reason_too_long_for_its_column_is_left_to_the_note():
     """Half a sentence helps nobody."""
-    row = replace(ROW, status=None, outcome="cannot reach http://localhost:3000: refused")
+    row = ROW._replace(status=None, outcome="cannot reach http://localhost:3000: refused")
 
     assert "no answer" in shown(replace(ONLINE, rows=(row,)))[-1]
 
