@@ -47,7 +47,7 @@ def test_a_session_passes_a_proxy_that_speaks_websocket_alone(loop_factory, via)
 
             assert [answer.body for answer in answers] == [b"small", BODY, b""]
             assert after.body == b"still here"
-            assert proxy.opened == 1
+            assert agent.statistics().sessions == 1
             await agent.close()
 
     on_a_loop(test, loop_factory=loop_factory)()
