@@ -1,6 +1,7 @@
 """Certificates by ACME, from a strict authority of our own and from Let's Encrypt's pebble."""
 
 import asyncio
+import errno
 import json
 import logging
 import ssl
@@ -279,6 +280,23 @@ def test_a_hook_that_fails_is_quoted(our_place, caplog, hook, reason):
     with caplog.at_level(logging.INFO, "hookloop.relay"):
         on_a_loop(main)()
     assert reason in caplog.text
+
+
+def test_a_disk_that_fails_is_said_and_tried_later(our_place, caplog, monkeypatch):
+    """The relay serves on, and looks again."""
+
+    def full(_store):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(AcmeStore, "claimed", full)
+
+    async def main():
+        async with acme_relay(our_place):
+            await until(lambda: "certificate not issued" in caplog.text)
+
+    with caplog.at_level(logging.INFO, "hookloop.relay"):
+        on_a_loop(main)()
+    assert "No space left on device" in caplog.text
 
 
 def test_an_authority_that_is_not_there_does_not_keep_the_relay_from_starting(tmp_path, caplog):

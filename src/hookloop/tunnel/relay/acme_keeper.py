@@ -67,11 +67,17 @@ class AcmeKeeper:
             while True:
                 for names, due in list(self._due.items()):
                     if due <= self._now():
-                        self._due[names] = await self._renew(names)
+                        self._due[names] = await self._try(names)
                 wait = (min(self._due.values()) - self._now()).total_seconds()
                 await asyncio.sleep(min(max(wait, 0.0), LOOK_SECONDS_MAX))
         finally:
             self._client.stop()
+
+    async def _try(self, names: tuple[str, ...]) -> datetime:
+        try:
+            return await self._renew(names)
+        except OSError as error:  # of the store: a disk that is full or away
+            return self._failed(names, error)
 
     async def _renew(self, names: tuple[str, ...]) -> datetime:
         """Fetch a certificate, and return when to do so next."""

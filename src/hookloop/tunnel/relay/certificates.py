@@ -130,7 +130,12 @@ class Certificates:
     def _all_files(self) -> Iterator[CertificateFiles]:
         yield from self._files
         for directory in self._directories:
-            yield from _pairs_in(directory)
+            try:
+                yield from _pairs_in(directory)
+            except OSError as error:  # a disk that is away for a while takes nothing from callers
+                values = Values(directory=directory, reason=error)
+                logger.error("certificates not looked at, the old ones stay %s", values)  # noqa: TRY400  # no bug of ours
+                yield from [pair for pair in self._entries if directory in pair.certificate.parents]
 
     def _index(self) -> None:
         by_name: dict[str, Certificate] = {}

@@ -1,5 +1,6 @@
 """Which certificate a name gets, and what a change of the files does."""
 
+import errno
 import logging
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -131,6 +132,21 @@ def test_what_is_deleted_from_a_directory_is_shown_no_more(tmp_path):
 
     assert names_for(certificates, "two.example") is None
     assert names_for(certificates, "one.example") == ("one.example",)
+
+
+def test_a_directory_that_cannot_be_looked_at_keeps_what_it_had(tmp_path, caplog, monkeypatch):
+    """As on a network disk that is away for a while."""
+    write(tmp_path, "one", "tun.example")
+    certificates = Certificates([], [tmp_path], now=NOW)
+
+    def broken(_directory):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("hookloop.tunnel.relay.certificates._pairs_in", broken)
+
+    assert not certificates.reload(now=NOW)
+    assert names_for(certificates, "tun.example") == ("tun.example",)
+    assert "Input/output error" in caplog.text
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key"])
