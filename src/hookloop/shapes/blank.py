@@ -3,10 +3,11 @@ An object of which nothing is known yet, and values fitted into its shape.
 
     blank("product")          # every field of a product, null or empty
     fitted(class_, given)     # `given` with every field of its nested objects
+
+Objects are values here: what is nested in one may be nested in others, and is never changed.
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -28,7 +29,7 @@ def blank(name: str, values: Mapping[str, Any] | None = None) -> Json:
     class_ = class_of(name)
     if class_ is None:
         raise LookupError(f"the installed stripe package has no object called {name}")
-    made = {**deepcopy(_blank(class_)), "object": name}
+    made = {**_blank(class_), "object": name}
     return fitted(class_, {**made, **(values or {})})
 
 
@@ -40,17 +41,23 @@ def fitted(class_: type, given: Mapping[str, Any]) -> Json:
     """
     fields = shape_of(class_).fields
     return {
-        name: _fitted(fields[name].kind, value) if name in fields else value
+        # Most values are neither, and most objects have fifty.
+        name: _fitted(fields[name].kind, value)
+        if isinstance(value, dict | list) and name in fields
+        else value
         for name, value in given.items()
     }
 
 
 def _fitted(kind: Kind, value: Any) -> Any:
     match kind:
-        case Nested(class_) if isinstance(value, Mapping):
+        case Nested(class_) if isinstance(value, dict):
+            empty = _blank(class_)
+            if value is empty:
+                return value
             fields = shape_of(class_).fields
             known = {name: inner for name, inner in value.items() if name in fields}
-            return fitted(class_, {**deepcopy(_blank(class_)), **known})
+            return fitted(class_, {**empty, **known})
         case Several(item) if isinstance(value, list):
             return [_fitted(item, one) for one in value]
     return value

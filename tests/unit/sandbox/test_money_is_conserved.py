@@ -21,6 +21,7 @@ CARDS = st.sampled_from(
     ]
 )
 DECLINED = {"chargeDeclined", "chargeCustomerFail"}
+AUTHORISED_SECONDS = 7 * 24 * 3600
 AMOUNTS = st.integers(50, 5000)
 
 
@@ -72,7 +73,11 @@ class Money(RuleBasedStateMachine):
     def capture(self, intent: dict[str, Any], share: int) -> dict[str, Any]:
         amount = max(1, intent["amount"] * share // 100)
         path = f"/v1/payment_intents/{intent['id']}/capture"
-        taken = self.call("POST", path, f"amount_to_capture={amount}").body
+        answer = self.call("POST", path, f"amount_to_capture={amount}")
+        if self._has_run_out(intent):
+            assert answer.error["code"] == "payment_intent_unexpected_state"
+            return intent
+        taken = answer.body
         assert (taken["status"], taken["amount_received"]) == ("succeeded", amount)
         self._settle(taken["latest_charge"], "visa", amount)
         return taken
@@ -80,7 +85,11 @@ class Money(RuleBasedStateMachine):
     @rule(intent=consumes(held))
     def let_go(self, intent: dict[str, Any]) -> None:
         path = f"/v1/payment_intents/{intent['id']}/cancel"
-        assert self.call("POST", path).body["status"] == "canceled"
+        answer = self.call("POST", path)
+        if self._has_run_out(intent):
+            assert answer.error["payment_intent"]["status"] == "canceled"
+        else:
+            assert answer.body["status"] == "canceled"
 
     @rule(intent=intents, amount=AMOUNTS)
     def refund(self, intent: dict[str, Any], amount: int) -> None:
@@ -161,6 +170,10 @@ class Money(RuleBasedStateMachine):
             self.left[charge] = 0
         if card == "refundFail":
             self.fails.add(charge)
+
+    def _has_run_out(self, intent: dict[str, Any]) -> bool:
+        """Say whether the bank has let go of what *intent* held."""
+        return self.call.now >= intent["created"] + AUTHORISED_SECONDS
 
     def _wait(self, seconds: int) -> None:
         self.call.now += seconds
