@@ -370,3 +370,57 @@ class Traffic(RuleBasedStateMachine):
 
 TestTraffic = Traffic.TestCase
 TestTraffic.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+# --- lanes --------------------------------------------------------------------------------
+
+
+def laned_receivers(side, count=1):
+    """Return `receivers` with streams that have moved to lane 1, and those of the other side."""
+    pairs = [Pair() for _ in range(count)]
+    for pair in pairs:
+        for session in (pair.relay, pair.agent):
+            session.lanes.add(1, pair.now)
+        for _ in range(STREAMS_OPEN):
+            pair.relay.lanes.move(pair.open(), 1)
+        pair.at_agent()
+        pair.at_relay()
+    return [getattr(pair, side) for pair in pairs]
+
+
+@given(st.sampled_from(SIDES), st.data())
+def test_chunking_of_a_lane_changes_nothing(side, data):
+    """The same law as for a session."""
+    [sender] = laned_receivers(other(side))
+    for number in range(1, STREAMS_OPEN + 1):
+        if sender.role is Role.AGENT:
+            sender.respond(number, OK, data.draw(st.binary(max_size=20)))
+        sender.send_data(
+            number, data.draw(st.binary(max_size=20)), is_ended=data.draw(st.booleans())
+        )
+    sent = b"".join(sender.lanes.data_to_send(1, 0.0))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)))))
+    whole, chopped = laned_receivers(side, 2)
+
+    expected = whole.receive_lane_data(1, sent, 0.0)
+    told = []
+    for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+        told += chopped.receive_lane_data(1, sent[start:end], 0.0)
+
+    assert told == expected
+    assert chopped.statistics() == whole.statistics()
+
+
+@given(st.sampled_from(SIDES), st.lists(st.one_of(ODD_FRAMES, st.binary(max_size=40)), max_size=20))
+def test_anything_on_a_lane_is_rejected_or_understood(side, chunks):
+    """Sound frames in an unsound order, and what is none."""
+    [session] = laned_receivers(side)
+
+    with suppress(ProtocolError):
+        for chunk in chunks:
+            session.receive_lane_data(1, chunk, 0.0)
+
+    session.data_to_send()
+    session.lanes.data_to_send(1, 0.0)
+    session.lanes.lost(1)
+    assert not session.lanes.streams
