@@ -167,6 +167,25 @@ async def test_without_a_lane_bulk_stays_on_the_session():
 
 
 @on_a_loop
+async def test_a_ticket_is_shown_again_where_several_processes_share_the_port():
+    """One of them knows it; the others refuse it."""
+    async with loop_of(app) as loop:
+        redeem, asked = loop.relay._tickets.redeem, []
+
+        def by_the_third(ticket):
+            asked.append(ticket)
+            return redeem(ticket) if len(asked) > 2 else None
+
+        loop.relay._tickets.redeem = by_the_third
+        async with paused_download(loop) as caller:
+            assert len(lanes_of(loop)) == 1
+        message = await caller.response()
+
+        assert message.body == BODY
+        assert len(asked) == 3
+
+
+@on_a_loop
 async def test_a_relay_without_lanes_asks_for_none():
     """Its owner may want one connection an agent."""
     async with loop_of(app, relay={"lanes_per_agent_max": 0}) as loop:
