@@ -467,3 +467,24 @@ def test_intents_are_found_by_search_and_by_customer(call, customer):
     assert (
         [one["id"] for one in listed] == [one["id"] for one in found.body["data"]] == [mine["id"]]
     )
+
+
+@pytest.mark.parametrize("kind", ["ideal", "klarna", "bancontact", "paypal", "link", "zip"])
+def test_a_method_that_leads_elsewhere_is_paid_when_it_comes_back(call, kind):
+    """The customer is sent to a page first, whatever the method is."""
+    form = (
+        f"amount=2000&currency=eur&confirm=true&payment_method_types[]={kind}"
+        f"&payment_method_data[type]={kind}&return_url=https://shop.test"
+    )
+    waiting = call("POST", INTENTS, form).body
+
+    assert waiting["next_action"]["type"] == "redirect_to_url"
+    assert authenticate(call, waiting, "succeeded").body["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", ["naver_pay", "customer_balance"])
+def test_a_type_nobody_simulates_says_so(call, kind):
+    """501, by its name."""
+    answer = call("POST", "/v1/payment_methods", f"type={kind}")
+
+    assert (answer.status, kind in answer.error["message"]) == (501, True)

@@ -24,6 +24,15 @@ def test_accounts_do_not_see_each_other(call):
     assert call("GET", CUSTOMERS, key="sk_test_two").body["data"] == []
 
 
+def test_a_key_says_whose_it_is(call):
+    """The account, whose letters are in the ids of its records."""
+    account = call("GET", "/v1/account").body
+    price = call("POST", "/v1/prices", "currency=usd&unit_amount=1&product_data[name]=x").body
+
+    assert (account["object"], account["charges_enabled"]) == ("account", True)
+    assert account["id"][-10:] in price["id"]
+
+
 def test_a_request_without_a_key_is_refused(call):
     """401 with Stripe's text, before the URL is looked at."""
     answer = call("GET", "/v1/nonsense", headers={"authorization": ""})

@@ -6,6 +6,7 @@ from hookloop.sandbox.expansion import Expanders
 from hookloop.sandbox.operation import Operation, Perform
 
 from . import (
+    account,
     balance_transaction,
     charge,
     checkout_session,
@@ -32,6 +33,7 @@ from . import (
 __all__ = ["EXPANDERS", "OPERATIONS", "TASKS"]
 
 _OBJECTS = (
+    account,
     balance_transaction,
     charge,
     checkout_session,

@@ -77,8 +77,8 @@ def made(transaction: Transaction, given: Arguments) -> Json:
     if kind == "card":
         card, shown = _card(transaction, details)
         instrument["number"] = card.number
-    elif kind == "customer_balance":
-        raise not_simulated("payments by customer_balance")
+    elif kind not in _TYPES:
+        raise not_simulated(f"payment methods of the type {kind}")
     else:
         shown, number = _other(kind, details)
         instrument["number"] = number
@@ -354,7 +354,6 @@ _TYPES = (
     "card",
     "cashapp",
     "eps",
-    "fpx",
     "giropay",
     "grabpay",
     "ideal",
