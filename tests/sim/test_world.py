@@ -7,7 +7,7 @@ import pytest
 from world import World
 
 SEEDS = range(20)
-BLOCKS = range(10, 40)  # of a hundred seeds each
+BLOCKS = range(10, 20)  # of a hundred seeds each
 
 
 @cache
