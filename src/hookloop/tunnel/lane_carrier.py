@@ -5,13 +5,12 @@ from typing import Protocol
 
 from hookloop.clock import Clock
 
-from .wire.lanes import Lanes
+from .wire.lanes import LANE_LOOK_SECONDS, Lanes
 
 __all__ = ["LaneCarrier", "LaneOwner"]
 
 WRITE_BUFFER_BYTES = 256 * 1024  # nobody waits behind it; the kernel paces the rest
 READ_BYTES = 256 * 1024  # at most of one read, by TLS under uvloop
-LOOK_SECONDS = 5.0  # half of the time after which a lane has to say something
 
 
 class LaneOwner(Protocol):
@@ -109,5 +108,5 @@ class LaneCarrier(asyncio.Protocol):
         if not self._lanes.handle_timeout(self._number, self._clock.monotonic()):
             self.drop()
             return
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        self._timer = self._loop.call_later(LANE_LOOK_SECONDS, self._look)
         self.flush()

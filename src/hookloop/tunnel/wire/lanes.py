@@ -23,12 +23,21 @@ from .outgoing import Outgoing
 from .role import Role
 from .streams import Half, Stream
 
-__all__ = ["BULK_BYTES", "LANE_UNREAD_MAX", "Lane", "LaneHost", "Lanes", "Moved"]
+__all__ = [
+    "BULK_BYTES",
+    "LANE_LOOK_SECONDS",
+    "LANE_UNREAD_MAX",
+    "Lane",
+    "LaneHost",
+    "Lanes",
+    "Moved",
+]
 
 BULK_BYTES = 256 * 1024  # carried either way, after which a stream is bulk; webhooks stay below
 LANE_UNREAD_MAX = 128 * 1024  # passed on to a reader that has not taken it: reading stops above
 LANE_PIECE_BYTES = 64 * 1024  # of a DATA frame: nobody waits behind it
-LANE_SAYS_SECONDS = 10.0  # a proxy cuts what is silent for longer; most give a minute
+LANE_LOOK_SECONDS = 2.0  # between two calls of `handle_timeout`
+LANE_SAYS_SECONDS = 7.5  # so that with a look and its delay it is ten: proxies cut what is silent
 LANE_SILENCE_SECONDS_MAX = 25.0  # as of a session
 NO_LIMIT = 2**62  # the kernel's buffers are the credit of a lane
 _MOVE = struct.Struct("!I")
@@ -168,7 +177,7 @@ class Lanes:
 
     def handle_timeout(self, number: int, now: float) -> bool:
         """
-        Keep a lane alive; call it every few seconds. Returns False for one that is dead.
+        Keep a lane alive; call it every `LANE_LOOK_SECONDS`. Returns False for one that is dead.
 
         Nobody answers a PING here: a side that reads no more, since its reader is slow, would
         not hear it. Each says something by itself.
