@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -126,8 +127,19 @@ def start(
 def _run(settings: "RelayConfig", made: str | None, announcer: Announcer) -> None:
     from .relay_log import relay_log
 
+    _allow_files()
     with relay_log(settings.log_format, settings.log_level):
         run(_relay(settings, made, announcer))
+
+
+def _allow_files() -> None:
+    """Take all the file descriptors one may have: many systems begin with 1,024."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError, OSError):  # macOS says "unlimited" and means less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _domains(domains: list[str]) -> dict[str, Any]:

@@ -470,7 +470,7 @@ class Downstream(asyncio.Protocol):
         if self._behind_upgrade is not None:
             # Not upgraded: the connection is HTTP as it was, and so is what came behind.
             behind, self._behind_upgrade = self._behind_upgrade, None
-            self._reader = RequestReader()
+            self._reader = RequestReader(self._limits)
             self._ahead.extend(self._reader.receive_data(behind))
         if not exchange.writer.keep_alive or (self._has_ended and not self._ahead):
             self._close()
