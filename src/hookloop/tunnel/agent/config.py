@@ -83,7 +83,7 @@ class AgentConfig:
     def __post_init__(self) -> None:
         if not _is_relay_url(self.relay_url):
             raise ConfigError(
-                f"{self.relay_url!r} is not a relay's address: give it as http://host:port"
+                f"{self.relay_url!r} is not a relay's address: give it as https://host or http://host:port"
             )
         if not self.token:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hookloop.clock import Clock
@@ -32,7 +33,7 @@ class Gate:
         self._clock = clock
         self._given = [given_token(secret) for secret in config.tokens]
         self._file = TokenFile(config.tokens_file) if config.tokens_file else None
-        self.tokens = Tokens([*self._given, *(self._file.read() if self._file else ())])
+        self.tokens = self._with_given(self._file.read() if self._file else ())
         """Those of the moment."""
         self.is_file_valid = True
         """False while the file holds what cannot be read, and what it held before is used."""
@@ -53,7 +54,11 @@ class Gate:
         self.look()  # a token made a moment ago should work at once
         token = self.tokens.check(secret, now=self._clock.wall())
         if token is None:
-            return Refusal(401, "bad_token", "the relay does not know this token")
+            return Refusal(
+                401,
+                "bad_token",
+                "the relay does not know this token, or not any more: ask its owner for one",
+            )
         most = self._limits.sessions_per_token_max
         if token.sessions_max is not None:
             most = min(most, token.sessions_max)
@@ -77,7 +82,7 @@ class Gate:
             try:
                 changed = self._file.read_if_changed()
                 if changed is not None:
-                    self.tokens = Tokens([*self._given, *changed])
+                    self.tokens = self._with_given(changed)
                     self.is_file_valid = True
                     logger.info("tokens read %s", Values(tokens=len(self.tokens)))
             except ConfigError as error:
@@ -85,6 +90,22 @@ class Gate:
                 self.is_file_valid = False
                 logger.error("tokens not read, the old ones stay %s", Values(reason=error))  # noqa: TRY400  # no bug of ours: a sentence, not a traceback
         self._end_revoked()
+
+    def _with_given(self, filed: Iterable[Token]) -> Tokens:
+        """
+        Return those of the file, and the given ones that it never had.
+
+        Whoever tries a relay beside an agent has HOOKLOOP_TOKEN set for both. The file's word
+        counts: its names and its expiry, and a token that is revoked there stays out.
+        """
+        filed = tuple(filed)
+        tokens = Tokens([*self._not_in(filed), *filed])
+        self._given = self._not_in(filed)
+        return tokens
+
+    def _not_in(self, filed: tuple[Token, ...]) -> list[Token]:
+        hashes = {token.sha256 for token in filed}
+        return [token for token in self._given if token.sha256 not in hashes]
 
     def _end_revoked(self) -> None:
         now = self._clock.wall()

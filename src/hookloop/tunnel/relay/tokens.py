@@ -150,7 +150,10 @@ class Tokens:
         claim = token.claim(place)
         others = (other.claim(place) for other in self._claimed if other.id != token.id)
         if max(others, default=0) > claim:
-            return NotGranted("name_reserved", f"the name {place.name!r} is reserved for another")
+            return NotGranted(
+                "name_reserved",
+                f"the name {place.name!r} is reserved for another token: take another name",
+            )
         if claim:
             return None
         if place.label is None:
