@@ -79,6 +79,17 @@ async def test_a_tunnel_that_nobody_bound_is_404():
 
 
 @on_a_loop
+async def test_a_relay_that_was_started_again_does_not_say_that_a_tunnel_is_gone():
+    """Its agent is on the way back; on a 404 a sender may give up for good."""
+    async with loop_of(relay={"return_seconds": 60.0}) as loop:
+        response = await loop.ask(get(host=b"other." + DOMAIN.encode()))
+
+    assert response.status == 503
+    assert response.values(b"retry-after") == [b"5"]
+    assert code_of(response) == "agent_offline"
+
+
+@on_a_loop
 async def test_browsers_are_answered_with_a_page():
     """Everybody else gets JSON."""
     async with loop_of() as loop:

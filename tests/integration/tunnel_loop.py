@@ -366,6 +366,7 @@ def relay_config(**settings) -> RelayConfig:
     """Make a relay's settings; those that are limits go where they belong."""
     limits = RelayLimits(**{key: settings.pop(key) for key in LIMITS & set(settings)})
     ours = {"domain": DOMAIN, "tokens": (TOKEN,), "drain_seconds": 2.0, "limits": limits}
+    ours["return_seconds"] = 0.0  # these relays are never started again: 404 from the first moment
     return RelayConfig(**{**ours, **settings})
 
 

@@ -321,6 +321,7 @@ async def reached_relay(url: str | None, token: str) -> AsyncIterator[ReachedRel
         LOCAL_DOMAIN,
         (own_token,),
         drain_seconds=OWN_DRAIN_SECONDS,
+        return_seconds=0.0,  # it is new, and nobody's names are on their way back
         raw=RawSettings(tcp_ports=OWN_TCP_PORTS),
     )
     async with running_relay(config) as running:

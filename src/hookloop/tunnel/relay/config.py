@@ -61,6 +61,11 @@ class RelayConfig:
     """Each connection begins with a PROXY header, version 1 or 2, of a trusted proxy."""
     hold_seconds: float = 60.0
     """A name waits so long for its owner after its agent was lost: a laptop that wakes finds it."""
+    return_seconds: float = 60.0
+    """
+    After a start, a name that no agent has bound is answered 503 for so long, and not 404: whoever
+    had it before a restart is on the way back, and a sender may give up on a 4xx for good.
+    """
     admin_host: str = "127.0.0.1"
     """The address of the admin listener, which the public should not reach."""
     admin_port: int | None = None
@@ -117,7 +122,7 @@ class RelayConfig:
         for port in (self.port, self.admin_port or 0):
             if not 0 <= port <= PORT_MAX:
                 raise ConfigError(f"{port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
-        for name in ("drain_seconds", "unready_seconds", "hold_seconds"):
+        for name in ("drain_seconds", "unready_seconds", "hold_seconds", "return_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
         self._check_workers()

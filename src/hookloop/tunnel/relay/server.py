@@ -115,6 +115,7 @@ class Relay:
         self.tls = self._new_tls()
         self._all_gone = asyncio.Event()
         self._is_draining = False
+        self._returning_until = self.clock.monotonic() + config.return_seconds
         self._admin: Admin | None = None
         self._catching: Catching | None = None
 
@@ -358,6 +359,9 @@ class Relay:
         ):
             return self._own_page(admitted.head)
         name = self._landlord.namespace.name_of(host)
+        if self.clock.monotonic() < self._returning_until:
+            message = f"the relay has just started, and the tunnel {name!r} may be on its way back"
+            return Refusal(503, "agent_offline", message, retry_after=5)
         return Refusal(
             404,
             "unknown_tunnel",
