@@ -34,3 +34,23 @@ def test_a_thread_that_cannot_be_cancelled_does_not_hold_the_command():
 
     assert (process.returncode, rest) == (0, "closed\n")
     assert time.monotonic() - began < 5.0  # half a second, and what a busy machine takes
+
+
+def test_a_command_that_ends_by_itself_does_not_end_the_program_that_called_it():
+    """Half a second later it would have been gone, with the code of a success."""
+    program = (
+        "import threading, typer\n"
+        "from hookloop.cli.runner import run\n"
+        "async def main(): return 0\n"
+        "try:\n"
+        "    run(main())\n"
+        "except typer.Exit:\n"
+        "    pass\n"
+        "print([each.name for each in threading.enumerate()])\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "['MainThread']\n"

@@ -36,17 +36,18 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
             code = runner.run(_until_told(main)) or 0
         except KeyboardInterrupt:
             code = INTERRUPTED
-        _do_not_linger(code)
+            _do_not_linger(code)
     raise typer.Exit(code)
 
 
 def _do_not_linger(code: int) -> None:
     """
-    End the process with *code* soon, though a thread of it may not have ended.
+    End the process with *code* soon, though a thread of it may not have ended: it was told to end.
 
     The command itself is over, its with-blocks are closed. What may be left is the lookup of
     a name while the network is away: no one can cancel it, it takes ten seconds and more, and
-    both the loop and the interpreter wait for it.
+    both the loop and the interpreter wait for it. Never for a command that ends by itself: it
+    may be called by a program that goes on, and its output may still be on its way.
     """
     timer = threading.Timer(LINGER_SECONDS, os._exit, (code,))
     timer.daemon = True
@@ -79,6 +80,7 @@ async def _until_told(main: Coroutine[Any, Any, int | None]) -> int | None:
     except asyncio.CancelledError:
         if task.cancelling() and sys.platform != "win32":
             task.uncancel()
+            _do_not_linger(0)
             return 0
         raise
 
