@@ -217,15 +217,14 @@ def test_ctrl_z_and_fg(shop):
     """The shell has a sane terminal in between, and the screen comes back whole."""
     shop.press(b"\x1a")
     os.waitid(os.P_PID, shop.process.pid, os.WSTOPPED)
-    shop.read(0.1)
-    stopped = shop.output
+    shop.wait_for(lambda: shop.output.count(HIDDEN) == 1)
     echo = _echoes(shop)
     os.kill(shop.process.pid, signal.SIGCONT)
     shop.wait_for(lambda: shop.output.count(SHOWN) == 2)
 
-    assert stopped.count(HIDDEN) == 1
+    shop.wait_for(lambda: not _echoes(shop))
+
     assert echo
-    assert not _echoes(shop)
     assert ask(shop, "/after-fg") == 200
     shop.wait_for("/after-fg")
 
