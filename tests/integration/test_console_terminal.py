@@ -133,12 +133,12 @@ def test_a_webhook_shows_what_happened(shop):
 
 def test_stripes_event_type_is_shown(shop):
     """It stands in the body, of which nothing else is."""
-    body = b'{"object":"event","data":{"object":{"card":"4242"}},"type":"invoice.paid"}'
+    body = b'{"object":"event","data":{"object":{"card":"4242 4242"}},"type":"invoice.paid"}'
     ask(shop, "/webhooks/stripe", body, **{"Stripe-Signature": "t=1,v1=00"})
 
     shop.wait_for("invoice.paid")
     assert "/webhooks/stripe" in shop.line_with("invoice.paid")
-    assert b"4242" not in shop.output
+    assert b"4242 4242" not in shop.output  # a port may well have the digits once
 
 
 def test_connections_are_counted(shop):
