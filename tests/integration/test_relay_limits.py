@@ -10,7 +10,9 @@ import pytest
 from made_certificates import Authority
 from tunnel_loop import (
     DOMAIN,
+    HOST,
     Caller,
+    chunked,
     get,
     loop_of,
     on_a_loop,
@@ -77,6 +79,27 @@ async def test_a_body_that_the_app_reads_slowly_is_not_the_callers_fault():
         response = await loop.ask(post(body))
 
     assert (response.status, response.body) == (200, b"%d" % len(body))
+
+
+@on_a_loop
+async def test_of_many_chunks_that_came_before_a_pause_none_counts_twice():
+    """Once the agent has no room, the chunks of what was read already still come in."""
+    pieces = [bytes(1000)] * 4000
+    head = b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % HOST
+
+    async def app(served):
+        served.writer.transport.pause_reading()
+        waited = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, waited.set)
+        await waited.wait()
+        served.writer.transport.resume_reading()
+        await served.answer(b"%d" % len(await served.body()))
+
+    async with loop_of(app) as loop:
+        caller = await loop.call()
+        answers = [await caller.ask(head + chunked(*pieces)) for _ in range(2)]
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"4000000")] * 2
 
 
 @on_a_loop

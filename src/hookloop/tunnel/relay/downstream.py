@@ -64,7 +64,7 @@ class Downstream(asyncio.Protocol):
         """What waited for a slow reader at the last look: it should become less."""
         self._unread_of = 0
         """How long the answer's body was then."""
-        self._body_since = 0.0
+        self._body_since = self._held_at = 0.0
         """When the request's body began; what it waits for us is added."""
         self._patience = Patience(front.clock, self._too_slow)
         """For what the caller sends."""
@@ -275,11 +275,15 @@ class Downstream(asyncio.Protocol):
                 self._close()
             return
         exchange.request_body.add(data)
-        self._expect_body(exchange)
         if not exchange.link.send_data(exchange.stream, data):
-            self._is_held = True
-            # It is us who wait now, not the caller who is slow.
-            self._body_since -= self._front.clock.monotonic()
+            self._hold()
+        elif not self._is_held:
+            self._expect_body(exchange)
+
+    def _hold(self) -> None:
+        """It is us who wait now, not the caller who is slow."""
+        if not self._is_held:  # what was read before the pause still comes
+            self._is_held, self._held_at = True, self._front.clock.monotonic()
             self._patience.stop()
             self._pause_reading()
 
@@ -403,7 +407,7 @@ class Downstream(asyncio.Protocol):
     def may_send_again(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._body_since += self._front.clock.monotonic()
+            self._body_since += self._front.clock.monotonic() - self._held_at
         if self._exchange is not None and not self._exchange.is_request_ended:
             self._expect_body(self._exchange)
             self._resume_reading()
