@@ -9,6 +9,7 @@ from hookloop.version import __version__
 from .config import config
 from .demo import demo
 from .doctor import doctor
+from .endpoints import endpoints
 from .events import events
 from .http import http
 from .relay import relay
@@ -50,6 +51,7 @@ def hookloop(
 app.add_typer(config, name="config")
 app.command()(demo)
 app.add_typer(doctor, name="doctor")
+app.add_typer(endpoints, name="endpoints")
 app.add_typer(events, name="events")
 app.command()(http)
 app.add_typer(relay, name="relay")

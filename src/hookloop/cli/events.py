@@ -1,11 +1,11 @@
 """`hookloop events`: what happened in a running sandbox, and whether it was delivered."""
 
 import json as jsonlib
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from .delivery_lines import delivery_lines, local_time
 from .runner import run
 from .trigger import EXAMPLE_KEY, EXAMPLE_URL, ApiKeyOption, UrlOption
 
@@ -69,7 +69,9 @@ async def _ls(type_: str | None, limit: int, url: str, key: str, *, as_json: boo
     for event in page["data"] if not as_json else ():
         subject = event["data"]["object"].get("id", "")
         pending = f"  pending at {event['pending_webhooks']}" if event["pending_webhooks"] else ""
-        typer.echo(f"{_time(event['created'])}  {event['id']}  {event['type']}  {subject}{pending}")
+        typer.echo(
+            f"{local_time(event['created'])}  {event['id']}  {event['type']}  {subject}{pending}"
+        )
     if not page["data"] and not as_json:
         typer.echo("No events yet. Make one: hookloop trigger customer.created")
 
@@ -86,14 +88,8 @@ async def _show(event_id: str, url: str, key: str, *, as_json: bool) -> None:
     typer.echo(jsonlib.dumps(event, indent=2))
     for delivery in deliveries:
         typer.echo(f"\n{delivery['webhook_endpoint']} {delivery['url'] or '(deleted)'}")
-        typer.echo(f"  {_state(delivery)}")
-        for attempt in delivery["attempts"]:
-            outcome = attempt["error"] or attempt["status"]
-            milliseconds = attempt["duration_seconds"] * 1000
-            typer.echo(
-                f"  {_time(attempt['started'])}  {outcome}  {milliseconds:.1f} ms  "
-                f"{' '.join(attempt['excerpt'].split())[:80]}"
-            )
+        for line in delivery_lines(delivery):
+            typer.echo(f"  {line}")
     if not deliveries:
         typer.echo("\nNo endpoint wanted it when it happened.")
 
@@ -110,13 +106,3 @@ async def _resend(event_id: str, endpoint: str | None, url: str, key: str) -> No
         return
     typer.echo(f"{event_id} is on its way to {count} endpoint{'' if count == 1 else 's'} again.")
     typer.echo(f"Next: hookloop events show {event_id}")
-
-
-def _state(delivery: Any) -> str:
-    if delivery["next_attempt"] is not None:
-        return f"{delivery['state']}; next attempt at {_time(delivery['next_attempt'])}"
-    return f"{delivery['state']}{': ' + delivery['reason'] if delivery['reason'] else ''}"
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

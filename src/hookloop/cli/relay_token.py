@@ -1,7 +1,6 @@
 """`hookloop relay token`: who may use a relay."""
 
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
@@ -13,14 +12,12 @@ from hookloop.clock import SystemClock
 from hookloop.errors import ConfigError
 
 from .runner import reporting_errors
+from .span import span_seconds
 
 if TYPE_CHECKING:
     from hookloop.tunnel.relay.tokens import Token
 
 __all__ = ["token"]
-
-_SPAN = re.compile(r"([0-9]{1,5})([hdw])")
-_SPAN_SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 
 token = typer.Typer(
     help="Create, list and revoke the tokens of a relay; a running relay notices by itself.",
@@ -141,8 +138,8 @@ def revoke(
 
 
 def _time(text: str, now: int) -> int:
-    if span := _SPAN.fullmatch(text):
-        return now + int(span[1]) * _SPAN_SECONDS[span[2]]
+    if (span := span_seconds(text)) is not None:
+        return now + span
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -8,6 +8,7 @@ import typer
 
 from .announcer import Announcer
 from .runner import reporting_errors, run
+from .sandbox_clock import clock
 
 if TYPE_CHECKING:
     from hookloop.sandbox import (
@@ -24,6 +25,8 @@ sandbox = typer.Typer(
     help="Run a stateful Stripe-compatible API whose events are really delivered, and signed.",
     invoke_without_command=True,
 )
+
+sandbox.add_typer(clock, name="clock")
 
 DEFAULT_PORT = 12111  # stripe-mock's: suites that can be pointed at a mock look there already
 
@@ -55,18 +58,41 @@ def serve(
         int | None,
         typer.Option(min=1, help="Requests a second for each account; more are answered 429."),
     ] = None,
+    endpoint_rate: Annotated[
+        float | None, typer.Option(help="Attempts a second to each endpoint.")
+    ] = None,
+    disable_after_days: Annotated[
+        float, typer.Option(help="An endpoint that has taken nothing for so long is disabled.")
+    ] = 5.0,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Send the events of one request in any order.")
+    ] = False,
+    chaos: Annotated[
+        str | None,
+        typer.Option(
+            help="How likely deliveries are to go wrong: duplicate=0.2,delay=0.1,reorder=0.1,drop=0"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Run a stateful Stripe-compatible API whose events are really delivered, and signed."""
     if context.invoked_subcommand is not None:
         return
-    from hookloop.sandbox import SandboxConfig
+    from hookloop.sandbox import Chaos, SandboxConfig
     from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST
 
     with reporting_errors():
         schedule = STRIPE_LIVE if live_retries else STRIPE_TEST
         config = SandboxConfig(
-            host=host, port=port, retry_schedule=schedule, stub=stub, rate_limit=rate_limit
+            host=host,
+            port=port,
+            retry_schedule=schedule,
+            stub=stub,
+            rate_limit=rate_limit,
+            endpoint_rate=endpoint_rate,
+            disable_after_seconds=disable_after_days * 24 * 3600,
+            shuffle=shuffle,
+            chaos=None if chaos is None else Chaos.parse(chaos),
         )
     run(_serve(config, Announcer(as_json=json)))
 
@@ -170,6 +196,7 @@ class _Log:
             attempt=attempt.number,
             milliseconds=round(milliseconds, 3),
             retry_seconds=attempt.retry_seconds,
+            endpoint_disabled=attempt.endpoint_disabled,
         )
 
 
@@ -177,6 +204,8 @@ def _next(attempt: "AttemptEnded") -> str:
     """Return what follows a failed attempt, in words; nothing where it did not fail."""
     if attempt.delivered:
         return ""
+    if attempt.endpoint_disabled:
+        return "; the endpoint has failed for days and is disabled"
     if attempt.retry_seconds is None:
         return "; that was the last one"
     return f"; next in {attempt.retry_seconds / 60:.0f} min"

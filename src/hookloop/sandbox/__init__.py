@@ -9,6 +9,7 @@ Pure inside (`api`, `objects`, `delivery`), with two shells: `server` and `worke
 The handler library is never imported: the sandbox is an independent judge of it.
 """
 
+from .chaos import Chaos
 from .config import PORT_DEFAULT, SandboxConfig
 from .observer import (
     AttemptEnded,
@@ -23,6 +24,7 @@ __all__ = [
     "PORT_DEFAULT",
     "AttemptEnded",
     "AttemptStarted",
+    "Chaos",
     "DeliveryObserver",
     "RequestAnswered",
     "RequestObserver",

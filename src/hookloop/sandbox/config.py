@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from hookloop.errors import ConfigError
 from hookloop.schedule import STRIPE_TEST, RetrySchedule
 
+from .chaos import Chaos
+
 __all__ = ["PORT_DEFAULT", "SandboxConfig"]
+
+DAY = 24 * 3600.0
 
 PORT_DEFAULT = 12111
 """Where Stripe's own mock server listens, so that test suites and clients often know it."""
@@ -25,6 +29,14 @@ class SandboxConfig:
     """Requests a second that an account may make; None for no limit."""
     retry_schedule: RetrySchedule = STRIPE_TEST
     """When failed attempts are tried again."""
+    disable_after_seconds: float = 5 * DAY
+    """An endpoint that has taken nothing for so long is disabled. Stripe says "several days"."""
+    endpoint_rate: float | None = None
+    """Attempts a second to each endpoint; None for no limit but those in flight at once."""
+    shuffle: bool = False
+    """Whether events of one request are sent in any order, as Stripe warns that they may be."""
+    chaos: Chaos | None = None
+    """How deliveries go wrong; None for not at all."""
     attempt_timeout_seconds: float = 30.0
     """Stripe publishes no figure; its command line waits this long for a forwarded event."""
 
@@ -35,6 +47,12 @@ class SandboxConfig:
             raise ConfigError(f"the sandbox's port is {self.port}: it must be 0 to 65535")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ConfigError(f"rate_limit is {self.rate_limit}: it must be at least 1")
+        if self.endpoint_rate is not None and not 0 < self.endpoint_rate < float("inf"):
+            raise ConfigError(f"endpoint_rate is {self.endpoint_rate}: it must be more than 0")
+        if not self.disable_after_seconds > 0:
+            raise ConfigError(
+                f"disable_after_seconds is {self.disable_after_seconds}: it must be more than 0"
+            )
         if not 0 < self.attempt_timeout_seconds < float("inf"):
             raise ConfigError(
                 f"attempt_timeout_seconds is {self.attempt_timeout_seconds}: it must be more than 0"

@@ -7,7 +7,7 @@ disabled. See https://docs.stripe.com/webhooks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -22,13 +22,17 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "abandoned",
+    "after_attempt",
     "attempted",
+    "copied",
     "delivery_headers",
     "delivery_payload",
     "overflowed",
     "owed_endpoints",
     "pending_webhooks",
     "redelivered",
+    "signing_secrets",
+    "visible_delivery",
 ]
 
 EXCERPT_CHARS_MAX = 500  # Enough for an error sentence; a stack trace page is not kept.
@@ -123,6 +127,13 @@ def attempted(
     )
 
 
+def copied(delivery: Delivery, *, like: Delivery) -> Delivery:
+    """Return *delivery* with the last attempt of *like* on record, which decides nothing."""
+    last = like.attempts[-1]
+    attempt = replace(last, number=len(delivery.attempts) + 1, next_attempt=None)
+    return replace(delivery, attempts=(*delivery.attempts, attempt))
+
+
 def redelivered(delivery: Delivery) -> Delivery:
     """Return *delivery* as owed again, at once; its attempts so far stay on record."""
     return replace(delivery, state=DeliveryState.PENDING, next_attempt=None, reason=None)
@@ -136,6 +147,47 @@ def abandoned(delivery: Delivery, reason: str) -> Delivery:
 def overflowed(delivery: Delivery, reason: str) -> Delivery:
     """Return *delivery* given up though it is owed, because a limit was reached: *reason*."""
     return replace(delivery, state=DeliveryState.FAILED, next_attempt=None, reason=reason)
+
+
+def signing_secrets(endpoint: Mapping[str, Any], *, now: float) -> list[str]:
+    """Return what an attempt is signed with at *now*: after a roll, the old secret for a while."""
+    secrets = [endpoint["secret"]]
+    if endpoint.get("old_secret") is not None and now < endpoint["old_secret_until"]:
+        secrets.append(endpoint["old_secret"])
+    return secrets
+
+
+def after_attempt(
+    endpoint: Mapping[str, Any], *, is_delivered: bool, now: float, disable_after: float
+) -> dict[str, Any] | None:
+    """
+    Return *endpoint* as an attempt leaves it, or None where it stays as it was.
+
+    One that has taken nothing for *disable_after* seconds is disabled, as Stripe does to one that
+    fails for days.
+    """
+    since = endpoint.get("failing_since")
+    if is_delivered:
+        return None if since is None else {**endpoint, "failing_since": None}
+    if since is None:
+        return {**endpoint, "failing_since": now}
+    if now - since < disable_after or endpoint["status"] != "enabled":
+        return None
+    return {**endpoint, "status": "disabled"}
+
+
+def visible_delivery(delivery: Delivery, endpoint: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return *delivery* as it is shown; Stripe shows it in its dashboard only."""
+    return {
+        "object": "hookloop.delivery",
+        "event": delivery.event_id,
+        "webhook_endpoint": delivery.endpoint_id,
+        "url": None if endpoint is None else endpoint["url"],
+        "state": delivery.state.value,
+        "reason": delivery.reason,
+        "next_attempt": delivery.next_attempt,
+        "attempts": [asdict(attempt) for attempt in delivery.attempts],
+    }
 
 
 def delivery_payload(event: Mapping[str, Any], *, api_version: str, pending: int) -> bytes:

@@ -3,7 +3,7 @@
 import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -108,6 +108,7 @@ class MemoryStore:
         self._tasks: list[Task] = []  # a heap
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)
         self._deliveries: dict[str, dict[str, Delivery]] = {}
+        self._owed: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._pending: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._answers: dict[str, SavedAnswer] = {}
 
@@ -143,6 +144,10 @@ class MemoryStore:
     def deliveries_of(self, event_id: str) -> Sequence[Delivery]:
         return list(self._deliveries.get(event_id, {}).values())
 
+    def deliveries_to(self, endpoint_id: str) -> Iterable[Delivery]:
+        events = reversed(self._owed.get(endpoint_id, {}))
+        return (self._deliveries[event][endpoint_id] for event in events)
+
     def pending_for(self, endpoint_id: str) -> Sequence[Delivery]:
         return [self._deliveries[event][endpoint_id] for event in self._pending[endpoint_id]]
 
@@ -175,6 +180,7 @@ class MemoryStore:
 
     def _put_delivery(self, delivery: Delivery) -> None:
         self._deliveries.setdefault(delivery.event_id, {})[delivery.endpoint_id] = delivery
+        self._owed[delivery.endpoint_id][delivery.event_id] = None
         if delivery.state is DeliveryState.PENDING:
             self._pending[delivery.endpoint_id][delivery.event_id] = None
         else:
@@ -188,6 +194,7 @@ class MemoryStore:
             shelf.remove(oldest["id"])
             for endpoint_id in self._deliveries.pop(oldest["id"], {}):
                 self._pending[endpoint_id].pop(oldest["id"], None)
+                self._owed[endpoint_id].pop(oldest["id"], None)
 
     def _forget_answers(self, now: float) -> None:
         while self._answers:

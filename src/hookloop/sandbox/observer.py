@@ -68,6 +68,8 @@ class AttemptEnded:
     """Whether the endpoint took the event: a 2xx."""
     retry_seconds: float | None
     """How long until the next attempt; None where there is none."""
+    endpoint_disabled: bool = False
+    """Whether it was one failure too many for the endpoint, which gets nothing more."""
 
 
 class RequestObserver(Protocol):

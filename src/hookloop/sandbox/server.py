@@ -23,14 +23,17 @@ from .address import base_address, bound_socket
 from .api import Api, ApiAnswer, ApiRequest
 from .catalogue import installed_catalogue
 from .client import AiohttpTransport
+from .clock_routes import ClockRoutes
 from .config import SandboxConfig
 from .errors import ApiError
 from .memory import MemoryAccounts
+from .moving_clock import MovingClock
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
 from .page_server import PageServer
 from .rate_limit import RateLimit
+from .time_machine import TimeMachine
 from .timekeeper import Timekeeper
-from .worker import DeliveryWorker, WorkerStatistics
+from .worker import DeliveryRules, DeliveryWorker, WorkerStatistics
 
 __all__ = ["BODY_BYTES_MAX", "Sandbox", "SandboxStatistics", "running_sandbox"]
 
@@ -54,13 +57,19 @@ class Sandbox:
     """A running sandbox; made by `running_sandbox`."""
 
     def __init__(
-        self, address: str, app: "ApiApp", worker: DeliveryWorker, timekeeper: Timekeeper
+        self,
+        address: str,
+        app: "ApiApp",
+        worker: DeliveryWorker,
+        timekeeper: Timekeeper,
+        time_machine: TimeMachine,
     ) -> None:
         self.url = address
         """The base address for Stripe's clients, without a slash at its end."""
         self._app = app
         self._worker = worker
         self._timekeeper = timekeeper
+        self._time_machine = time_machine
 
     def statistics(self) -> SandboxStatistics:
         """Return counts as of now."""
@@ -72,6 +81,14 @@ class Sandbox:
         """Look at the clock again: to be called by whoever moves it, after moving it."""
         self._timekeeper.wake()
         self._worker.wake()
+
+    async def advance(self, seconds: float) -> None:
+        """
+        Put the sandbox's clock forward by *seconds*; all that falls due happens, in order.
+
+        Returns when nothing is due any more and no attempt in flight. Raises `ConfigError`.
+        """
+        await self._time_machine.advance(seconds)
 
     async def wait_idle(self) -> None:
         """Return once every delivery that is due has been attempted."""
@@ -95,7 +112,9 @@ async def running_sandbox(
     `ConfigError` where the address cannot be listened on.
     """
     config = config or SandboxConfig()
-    clock = clock or SystemClock()
+    real_clock = clock or SystemClock()
+    clock = MovingClock(real_clock)
+    random = random or SystemRandom()
     catalogue = installed_catalogue()
     failure: Exception | None = None
     with bound_socket(config.host, config.port) as bound:
@@ -103,26 +122,34 @@ async def running_sandbox(
             AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as transport,
             asyncio.TaskGroup() as group,
         ):
-            worker = DeliveryWorker(transport, clock, config.retry_schedule, catalogue, observer)
+            worker = DeliveryWorker(
+                transport,
+                clock,
+                _rules(config),
+                catalogue,
+                observer,
+                SystemRandom(),
+                signing_clock=real_clock,
+            )
             accounts = MemoryAccounts()
             limit = None if config.rate_limit is None else RateLimit(config.rate_limit)
-            api = Api(
-                accounts, catalogue, random or SystemRandom(), stub=config.stub, rate_limit=limit
-            )
+            api = Api(accounts, catalogue, random, stub=config.stub, rate_limit=limit)
             timekeeper = Timekeeper(api, worker, clock)
             app = ApiApp(api, accounts, worker, timekeeper, clock, requests)
             pages = PageServer(api, accounts, worker, timekeeper, clock)
-            server = _server(app, pages)
+            time_machine = TimeMachine(clock, timekeeper, worker)
+            server = _server(app, pages, ClockRoutes(time_machine))
             delivering = group.create_task(worker.run())
             keeping_time = group.create_task(timekeeper.run())
             group.create_task(server.serve(sockets=[bound]))
             await server.listening.wait()
             try:
-                yield Sandbox(base_address(bound), app, worker, timekeeper)
+                yield Sandbox(base_address(bound), app, worker, timekeeper, time_machine)
             except Exception as error:
                 failure = error  # raised again below, where the group cannot wrap it
             finally:
                 server.should_exit = True
+                time_machine.stop()
                 delivering.cancel()
                 keeping_time.cancel()
     if failure is not None:
@@ -209,8 +236,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ApiApp, pages: PageServer) -> _Server:
-    site = Starlette(routes=[Route("/", _about), *pages.routes(), Mount("/", app=app)])
+def _rules(config: SandboxConfig) -> DeliveryRules:
+    return DeliveryRules(
+        schedule=config.retry_schedule,
+        disable_after_seconds=config.disable_after_seconds,
+        endpoint_rate=config.endpoint_rate,
+        shuffle=config.shuffle,
+        chaos=config.chaos,
+    )
+
+
+def _server(app: ApiApp, pages: PageServer, clock: ClockRoutes) -> _Server:
+    routes = [Route("/", _about), *pages.routes(), *clock.routes(), Mount("/", app=app)]
+    site = Starlette(routes=routes)
     return _Server(
         uvicorn.Config(
             site,

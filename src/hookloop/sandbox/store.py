@@ -6,7 +6,7 @@ idempotency keys replay. Objects are values: whoever got one from a store never
 changes it, and puts a new one instead.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -99,6 +99,10 @@ class Store(Protocol):
 
     def deliveries_of(self, event_id: str) -> Sequence[Delivery]:
         """Return what the event was owed to, in the order of the endpoints."""
+        ...
+
+    def deliveries_to(self, endpoint_id: str) -> Iterable[Delivery]:
+        """Return what the endpoint was ever owed, newest first."""
         ...
 
     def pending_for(self, endpoint_id: str) -> Sequence[Delivery]:

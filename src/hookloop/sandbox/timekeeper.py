@@ -47,7 +47,7 @@ class Timekeeper:
     async def run(self) -> None:
         """Do what is due until cancelled."""
         while True:
-            self._perform_due()
+            self.perform_due()
             seconds = LOOK_AGAIN_SECONDS
             if self._due:
                 seconds = min(seconds, max(0.0, self._due[0][0] - self._clock.wall()))
@@ -58,7 +58,12 @@ class Timekeeper:
                 continue
             self._woken.clear()
 
-    def _perform_due(self) -> None:
+    def next_due(self) -> float:
+        """Return when the next task is due, in Unix seconds; infinite where none is."""
+        return self._due[0][0] if self._due else math.inf
+
+    def perform_due(self) -> None:
+        """Do what is due by the clock."""
         now = self._clock.wall()
         while self._due and self._due[0][0] <= now:
             due, _, store = heapq.heappop(self._due)

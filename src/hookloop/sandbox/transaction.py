@@ -22,6 +22,8 @@ __all__ = ["Transaction"]
 
 ENDPOINT_KIND = "webhook_endpoint"
 EVENT_KIND = "event"
+SAMPLE_EVENT_KIND = "sample_event"
+"""No kind of Stripe's: what was sent for a test, and never happened."""
 
 
 @dataclass(slots=True)

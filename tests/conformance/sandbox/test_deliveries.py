@@ -1,16 +1,18 @@
 """Events on their way: signed, timed out, tried again, kept apart, over real sockets."""
 
 import asyncio
+import itertools
 import json
 from dataclasses import replace
 
+import aiohttp
 import pytest
 import stripe
 from receiver import ManualClock, Receiver, Watcher
 
 from hookloop.errors import ConfigError
-from hookloop.sandbox import SandboxConfig, running_sandbox
-from hookloop.schedule import STRIPE_TEST, RetrySchedule
+from hookloop.sandbox import Chaos, SandboxConfig, running_sandbox
+from hookloop.schedule import STRIPE_LIVE, STRIPE_TEST, RetrySchedule
 
 pytestmark = pytest.mark.anyio
 
@@ -376,3 +378,223 @@ async def test_two_sandboxes_stand_side_by_side(client_of):
         there = await asyncio.to_thread(client_of(two.url).v1.customers.list)
 
     assert there.data == []
+
+
+async def asked(url: str, method: str, path: str, form: dict | None = None) -> tuple[int, dict]:
+    """Call what Stripe's own library has no method for."""
+    headers = {"Authorization": "Bearer sk_test_one"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"{url}{path}", data=form, headers=headers) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+def accepts(delivered: tuple[dict[str, str], bytes], secret: str) -> bool:
+    headers, body = delivered
+    try:
+        stripe.Webhook.construct_event(body, headers["Stripe-Signature"], secret)
+    except stripe.SignatureVerificationError:
+        return False
+    return True
+
+
+async def test_after_a_roll_old_and_new_secret_both_verify(client_of):
+    """For as long as was asked for, and then the new one alone."""
+    async with running_sandbox(ANY_PORT) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        path = f"/v1/webhook_endpoints/{endpoint.id}/roll_secret"
+        _, rolled = await asked(sandbox.url, "POST", path, {"expires_in": "3600"})
+        await new_customer(client)
+        await receiver.wait_received(1)
+        await sandbox.advance(3601)
+        await new_customer(client)
+        await receiver.wait_received(2)
+
+    both, after = receiver.received
+    assert both[0]["Stripe-Signature"].count("v1=") == 2
+    assert (accepts(both, endpoint.secret), accepts(both, rolled["secret"])) == (True, True)
+    assert (accepts(after, endpoint.secret), accepts(after, rolled["secret"])) == (False, True)
+
+
+async def test_a_sample_event_is_sent_once_and_signed(client_of):
+    """Its failure is on record, and not tried again."""
+    async with running_sandbox(ANY_PORT) as sandbox, Receiver() as receiver:
+        receiver.statuses = [500]
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        path = f"/v1/webhook_endpoints/{endpoint.id}"
+        await asked(sandbox.url, "POST", f"{path}/send_sample", {"type": "invoice.paid"})
+        await receiver.wait_received(1)
+        await sandbox.wait_idle()
+        _, page = await asked(sandbox.url, "GET", f"{path}/deliveries")
+
+    assert accepts(receiver.received[0], endpoint.secret)
+    assert json.loads(receiver.received[0][1])["data"]["object"]["id"] == "in_00000000000000"
+    [delivery] = page["data"]
+    assert (delivery["state"], delivery["next_attempt"]) == ("failed", None)
+    assert delivery["attempts"][0]["status"] == 500
+
+
+async def test_three_days_of_retries_pass_in_a_moment(client_of):
+    """Put forward, the clock stops at each one; the signatures go by the clock on the wall."""
+    live = replace(ANY_PORT, retry_schedule=STRIPE_LIVE)
+    async with running_sandbox(live) as sandbox, Receiver() as receiver:
+        receiver.statuses = [500] * STRIPE_LIVE.attempts_max
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        await new_customer(client)
+        await receiver.wait_received(1)
+        status, _ = await asked(sandbox.url, "POST", "/_hookloop/clock", {"advance": "259200"})
+        await receiver.wait_received(STRIPE_LIVE.attempts_max)
+        await sandbox.wait_idle()
+        path = f"/v1/webhook_endpoints/{endpoint.id}/deliveries"
+        _, page = await asked(sandbox.url, "GET", path)
+
+    assert status == 200
+    assert all(accepts(delivered, endpoint.secret) for delivered in receiver.received)
+    attempts = page["data"][0]["attempts"]
+    waits = [
+        round(later["started"] - earlier["started"] - earlier["duration_seconds"])
+        for earlier, later in itertools.pairwise(attempts)
+    ]
+    assert waits == list(STRIPE_LIVE.waits_seconds)
+    assert page["data"][0]["state"] == "failed"
+
+
+async def test_the_clock_is_read_and_goes_forward_only(client_of):
+    """With a key, and by two years at most."""
+    async with running_sandbox(ANY_PORT) as sandbox:
+        before = (await asked(sandbox.url, "GET", "/_hookloop/clock"))[1]
+        await sandbox.advance(86_400)
+        after = (await asked(sandbox.url, "GET", "/_hookloop/clock"))[1]
+        bad = [
+            await asked(sandbox.url, "POST", "/_hookloop/clock", {"advance": span})
+            for span in ("-1", "0", "nan", "soon", "63244801")
+        ]
+        async with aiohttp.ClientSession() as session:
+            stranger = await session.post(f"{sandbox.url}/_hookloop/clock", data={"advance": "1"})
+        customer = await new_customer(client_of(sandbox.url))
+
+    assert (before["status"], after["status"]) == ("ready", "ready")
+    assert 86_400 <= after["now"] - before["now"] < 86_400 + 60
+    assert [status for status, _ in bad] == [400] * 5
+    assert stranger.status == 401
+    assert customer.created >= int(after["now"])
+
+
+async def test_an_endpoint_that_fails_for_days_is_disabled(client_of):
+    """And gets nothing more until a person enables it."""
+    watcher = Watcher()
+    config = replace(ANY_PORT, disable_after_seconds=5 * 86_400.0)
+    async with running_sandbox(config, observer=watcher) as sandbox, Receiver() as receiver:
+        receiver.statuses = [500] * 100
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        for _ in range(6):
+            await new_customer(client)
+            await sandbox.advance(86_400)
+        told = await asyncio.to_thread(client.v1.webhook_endpoints.retrieve, endpoint.id)
+        count = len(receiver.received)
+        await new_customer(client)
+        await sandbox.wait_idle()
+        statistics = sandbox.statistics().deliveries
+
+    assert told.status == "disabled"
+    assert len(receiver.received) == count
+    assert [ended.endpoint_disabled for ended in watcher.ended].count(True) == 1
+    assert watcher.ended[-1].retry_seconds is None
+    assert (statistics.disabled, statistics.scheduled) == (1, 0)
+
+
+async def test_chaos_sends_twice_and_drops(client_of):
+    """Both are on record: a duplicate as an attempt, what was dropped as failed."""
+    twice = replace(ANY_PORT, chaos=Chaos(duplicate=1))
+    async with running_sandbox(twice) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        await new_customer(client)
+        await receiver.wait_received(2)
+        await sandbox.wait_idle()
+        path = f"/v1/webhook_endpoints/{endpoint.id}/deliveries"
+        _, page = await asked(sandbox.url, "GET", path)
+    ids = [json.loads(body)["id"] for _, body in receiver.received]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+    assert [one["status"] for one in page["data"][0]["attempts"]] == [200, 200]
+
+    never = replace(ANY_PORT, chaos=Chaos(drop=1))
+    async with running_sandbox(never) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        endpoint = await register(client, receiver.url())
+        await new_customer(client)
+        await sandbox.wait_idle()
+        path = f"/v1/webhook_endpoints/{endpoint.id}/deliveries"
+        _, page = await asked(sandbox.url, "GET", path)
+        event = (await asyncio.to_thread(client.v1.events.list)).data[0]
+        await asked(sandbox.url, "POST", f"/v1/events/{event.id}/retry")
+        await sandbox.wait_idle()
+    assert page["data"][0]["state"] == "failed"
+    assert "chaos" in page["data"][0]["reason"]
+    assert receiver.received == []
+
+
+async def test_what_chaos_delays_comes_when_its_time_has_come(client_of):
+    late = replace(ANY_PORT, chaos=Chaos(delay=1, delay_seconds=86_400))
+    async with running_sandbox(late) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        await register(client, receiver.url())
+        for _ in range(5):
+            await new_customer(client)
+        await sandbox.wait_idle()
+        before = len(receiver.received)
+        await sandbox.advance(86_400)
+
+    order = [json.loads(body)["data"]["object"]["created"] for _, body in receiver.received]
+    assert before == 0
+    assert len(order) == 5
+
+
+async def test_shuffled_siblings_come_in_any_order(client_of):
+    """A payment has three events at once; Stripe promises no order of them."""
+    config = replace(ANY_PORT, shuffle=True)
+    orders = set()
+    async with running_sandbox(config) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        await register(client, receiver.url())
+        payment = {
+            "amount": 1000,
+            "currency": "usd",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "payment_method_types": ["card"],
+        }
+        while len(orders) < 2:
+            receiver.received.clear()
+            await asyncio.to_thread(client.v1.payment_intents.create, payment)
+            await sandbox.wait_idle()
+            orders.add(tuple(json.loads(body)["type"] for _, body in receiver.received))
+
+    assert all(
+        {"payment_intent.created", "payment_intent.succeeded", "charge.succeeded"} <= set(order)
+        for order in orders
+    )
+
+
+async def test_an_endpoint_is_sent_no_more_a_second_than_its_rate(client_of):
+    """The others are not held up by it; the loop's own clock says when each was sent."""
+    config = replace(ANY_PORT, endpoint_rate=20.0)
+    watcher = Watcher()
+    async with running_sandbox(config, observer=watcher) as sandbox, Receiver() as receiver:
+        client = client_of(sandbox.url)
+        await register(client, receiver.url())
+        for _ in range(4):
+            await new_customer(client)
+        await receiver.wait_received(4)
+        await sandbox.wait_idle()
+
+    starts = [started.started for started in watcher.started]
+    assert all(later - earlier > 0.049 for earlier, later in itertools.pairwise(starts)), (
+        "an attempt came before its time"
+    )

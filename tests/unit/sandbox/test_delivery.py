@@ -9,11 +9,14 @@ from hookloop.sandbox.delivery import (
     Delivery,
     DeliveryState,
     abandoned,
+    after_attempt,
     attempted,
+    copied,
     delivery_headers,
     delivery_payload,
     overflowed,
     pending_webhooks,
+    signing_secrets,
 )
 from hookloop.schedule import RetrySchedule
 from hookloop.signing import verify_stripe
@@ -110,3 +113,49 @@ def test_every_attempt_is_signed_anew():
 
     assert first != second
     assert verify_stripe(b"{}", second, ["whsec_a"], now=9000.0) == 0
+
+
+ENDPOINT = {"secret": "whsec_new", "status": "enabled", "failing_since": None}
+
+
+def test_after_a_roll_both_secrets_sign_for_a_while():
+    rolled = {**ENDPOINT, "old_secret": "whsec_old", "old_secret_until": 2000.0}
+
+    assert signing_secrets(ENDPOINT, now=1000.0) == ["whsec_new"]
+    assert signing_secrets(rolled, now=1999.9) == ["whsec_new", "whsec_old"]
+    assert signing_secrets(rolled, now=2000.0) == ["whsec_new"]
+
+
+def fared(endpoint: dict, *, is_delivered: bool, now: float) -> dict:
+    changed = after_attempt(endpoint, is_delivered=is_delivered, now=now, disable_after=100.0)
+    return endpoint if changed is None else changed
+
+
+def test_an_endpoint_that_fails_for_too_long_is_disabled():
+    """Counted from its first failure, and only where nothing was taken since."""
+    failing = fared(ENDPOINT, is_delivered=False, now=1000.0)
+    later = fared(failing, is_delivered=False, now=1099.0)
+    too_late = fared(later, is_delivered=False, now=1100.0)
+
+    assert (failing["failing_since"], failing["status"]) == (1000.0, "enabled")
+    assert later is failing
+    assert too_late["status"] == "disabled"
+
+
+def test_one_success_and_the_count_begins_anew():
+    failing = fared(ENDPOINT, is_delivered=False, now=1000.0)
+    well = fared(failing, is_delivered=True, now=1099.0)
+
+    assert well["failing_since"] is None
+    assert fared(well, is_delivered=True, now=1100.0) is well
+    assert fared(well, is_delivered=False, now=1150.0)["status"] == "enabled"
+
+
+def test_a_copy_is_on_record_and_decides_nothing():
+    """It may have failed where the first was taken."""
+    done = after(OWED, 200)
+    again = copied(done, like=after(OWED, 500))
+
+    assert again.state is DeliveryState.DELIVERED
+    assert [(one.number, one.status) for one in again.attempts] == [(1, 200), (2, 500)]
+    assert again.next_attempt is None

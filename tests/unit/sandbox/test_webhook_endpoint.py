@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import stripe
 
+from hookloop.sandbox.store import Changes
+
 ENDPOINTS = "/v1/webhook_endpoints"
 FORM = "url=http://localhost:3000/hook&enabled_events[]=*"
 
@@ -152,3 +154,72 @@ def test_what_is_pending_for_an_endpoint_ends_with_it(call, endpoint, end):
     assert answer.owed in ((), [])
     assert call.events()[0]["pending_webhooks"] == 0
     assert call("POST", "/v1/customers").owed == ()
+
+
+def test_a_rolled_secret_is_told_once(call, endpoint):
+    """In the answer to the roll; the old one is told to nobody."""
+    path = f"{ENDPOINTS}/{endpoint['id']}"
+    rolled = call("POST", f"{path}/roll_secret", "expires_in=3600")
+
+    assert rolled.status == 200
+    assert rolled.body["secret"] != endpoint["secret"]
+    assert "secret" not in call("GET", path).body
+    kept = rolled.store.find("webhook_endpoint", endpoint["id"])
+    assert (kept["old_secret"], kept["old_secret_until"]) == (endpoint["secret"], call.now + 3600)
+    assert not {"old_secret", "old_secret_until", "failing_since"} & set(rolled.body)
+
+
+@pytest.mark.parametrize("span", ["-1", "86401", "soon"])
+def test_both_secrets_sign_for_a_day_at_most(call, endpoint, span):
+    answer = call("POST", f"{ENDPOINTS}/{endpoint['id']}/roll_secret", f"expires_in={span}")
+
+    assert (answer.status, answer.error["param"]) == (400, "expires_in")
+
+
+def test_a_sample_is_owed_and_is_no_event(call, endpoint):
+    """The API knows nothing of it, as Stripe's does not: handlers that fetch it get a 404."""
+    path = f"{ENDPOINTS}/{endpoint['id']}/send_sample"
+    answer = call("POST", path, "type=customer.created")
+
+    assert answer.status == 200
+    assert [one.event_id for one in answer.owed] == ["evt_00000000000000"]
+    assert answer.body["data"]["object"]["id"] == "cus_00000000000000"
+    assert call("GET", "/v1/events/evt_00000000000000").status == 404
+    assert call("GET", "/v1/events").body["data"] == []
+
+
+def test_a_sample_of_a_type_nobody_has_is_refused(call, endpoint):
+    path = f"{ENDPOINTS}/{endpoint['id']}/send_sample"
+
+    assert call("POST", path, "type=customer.exploded").status == 400
+    assert call("POST", path).error["param"] == "type"
+    assert call("POST", f"{ENDPOINTS}/we_1/send_sample", "type=customer.created").status == 404
+
+
+def test_what_an_endpoint_was_owed_is_listed_newest_first(call, endpoint):
+    """By state, and no more than asked for."""
+    path = f"{ENDPOINTS}/{endpoint['id']}/deliveries"
+    for name in "abc":
+        call("POST", "/v1/customers", f"name={name}")
+    newest = call.events()[-1]["id"]
+
+    page = call("GET", path, "limit=2").body
+    assert [one["state"] for one in page["data"]] == ["pending", "pending"]
+    assert page["has_more"]
+    assert page["data"][0]["event"] == newest
+    assert len(call("GET", path, "state=pending").body["data"]) == 3
+    assert call("GET", path, "state=delivered").body["data"] == []
+    assert call("GET", path, "state=lost").status == 400
+
+
+def test_a_disabled_endpoint_begins_anew_when_it_is_enabled(call, endpoint):
+    """Its old failures do not disable it again at once."""
+    path = f"{ENDPOINTS}/{endpoint['id']}"
+    store = call("GET", path).store
+    failing = {**store.find("webhook_endpoint", endpoint["id"]), "failing_since": 1.0}
+    store.commit(Changes([("webhook_endpoint", failing)]), now=call.now)
+
+    call("POST", path, "disabled=true")
+    call("POST", path, "disabled=false")
+
+    assert store.find("webhook_endpoint", endpoint["id"])["failing_since"] is None

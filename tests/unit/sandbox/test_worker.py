@@ -1,6 +1,7 @@
 """The worker with a transport that is no network."""
 
 import asyncio
+from random import Random
 
 from hookloop.clock import SystemClock
 from hookloop.sandbox.authentication import authenticate
@@ -9,8 +10,10 @@ from hookloop.sandbox.delivery import Delivery
 from hookloop.sandbox.memory import MemoryStore
 from hookloop.sandbox.observer import nobody
 from hookloop.sandbox.store import Changes
-from hookloop.sandbox.worker import DeliveryWorker
+from hookloop.sandbox.worker import DeliveryRules, DeliveryWorker
 from hookloop.schedule import STRIPE_TEST
+
+RULES = DeliveryRules(schedule=STRIPE_TEST)
 
 
 class Accepting:
@@ -41,7 +44,7 @@ def test_what_is_owed_before_it_runs_is_not_lost(catalogue):
     store, delivery = store_with_a_delivery()
 
     async def main() -> None:
-        worker = DeliveryWorker(transport, SystemClock(), STRIPE_TEST, catalogue, nobody)
+        worker = DeliveryWorker(transport, SystemClock(), RULES, catalogue, nobody, Random(1))
         worker.owe(store, [delivery])
         assert worker.statistics().waiting == 1
         running = asyncio.create_task(worker.run())

@@ -5,13 +5,18 @@ See https://docs.stripe.com/api/events.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from fnmatch import translate
 from re import compile as compile_pattern
 
 from hookloop.sandbox.arguments import Arguments, Boolean, Fields, ListOf, Text
 from hookloop.sandbox.declared import simulated
-from hookloop.sandbox.delivery import Delivery, owed_endpoints, pending_webhooks, redelivered
+from hookloop.sandbox.delivery import (
+    Delivery,
+    owed_endpoints,
+    pending_webhooks,
+    redelivered,
+    visible_delivery,
+)
 from hookloop.sandbox.errors import bad_reference, exclusive_parameters, no_such_object
 from hookloop.sandbox.pagination import LIST_FIELDS, CreatedField, list_page
 from hookloop.sandbox.store import Json, Store
@@ -76,22 +81,12 @@ def list_deliveries(
     deliveries = transaction.store.deliveries_of(event["id"])
     return {
         "object": "list",
-        "data": [_visible_delivery(one, transaction) for one in deliveries],
+        "data": [
+            visible_delivery(one, transaction.find(ENDPOINT_KIND, one.endpoint_id))
+            for one in deliveries
+        ],
         "has_more": False,
         "url": f"{URL}/{event['id']}/deliveries",
-    }
-
-
-def _visible_delivery(delivery: Delivery, transaction: Transaction) -> Json:
-    endpoint = transaction.find(ENDPOINT_KIND, delivery.endpoint_id)
-    return {
-        "object": "hookloop.delivery",
-        "webhook_endpoint": delivery.endpoint_id,
-        "url": None if endpoint is None else endpoint["url"],
-        "state": delivery.state.value,
-        "reason": delivery.reason,
-        "next_attempt": delivery.next_attempt,
-        "attempts": [asdict(attempt) for attempt in delivery.attempts],
     }
 
 

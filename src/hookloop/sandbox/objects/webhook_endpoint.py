@@ -8,15 +8,25 @@ https://docs.stripe.com/api/webhook_endpoints.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from hookloop.sandbox.arguments import Arguments, Boolean, Fields, ListOf, MetadataField, Text
+from hookloop.sandbox.arguments import (
+    Arguments,
+    Boolean,
+    Choice,
+    Fields,
+    Integer,
+    ListOf,
+    MetadataField,
+    Text,
+)
 from hookloop.sandbox.declared import simulated
-from hookloop.sandbox.delivery import ALL_EVENTS
+from hookloop.sandbox.delivery import ALL_EVENTS, Delivery, DeliveryState, visible_delivery
 from hookloop.sandbox.errors import ApiError, invalid_parameter, no_such_object
 from hookloop.sandbox.metadata import merged_metadata
 from hookloop.sandbox.pagination import EXPAND_FIELD, LIST_FIELDS, list_page
+from hookloop.sandbox.sample_event import sample_event
 from hookloop.sandbox.store import Json
 from hookloop.sandbox.transaction import ENDPOINT_KIND as KIND
-from hookloop.sandbox.transaction import Transaction
+from hookloop.sandbox.transaction import SAMPLE_EVENT_KIND, Transaction
 
 __all__ = ["OPERATIONS", "create", "delete", "list_", "retrieve", "update"]
 
@@ -24,9 +34,12 @@ URL = "/v1/webhook_endpoints"
 
 ENDPOINTS_MAX = 16  # Stripe's, for each account.
 ENABLED_EVENTS_MAX = 1000  # Several times the number of types there are.
+LISTED_MAX = 100  # As in Stripe's lists.
 URL_CHARS_MAX = 2048  # What clients and proxies in between agree on.
 
-_PRIVATE = ("secret", "connect")
+ROLL_SECONDS_MAX = 24 * 3600  # Stripe's: the old secret signs beside the new one for a day at most.
+
+_PRIVATE = ("secret", "connect", "failing_since", "old_secret", "old_secret_until")
 """Stored with the endpoint, and no part of it as clients see it."""
 
 _ENABLED_EVENTS = Text(chars_max=200, unsettable=False)
@@ -92,6 +105,7 @@ def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, st
         endpoint["enabled_events"] = _event_types(arguments["enabled_events"], transaction)
     if "disabled" in arguments:
         endpoint["status"] = "disabled" if arguments["disabled"] else "enabled"
+        endpoint["failing_since"] = None
         if arguments["disabled"]:
             transaction.abandon_deliveries(endpoint["id"], "the endpoint was disabled")
     if "description" in arguments:
@@ -100,6 +114,56 @@ def update(transaction: Transaction, arguments: Arguments, path: Mapping[str, st
         endpoint["metadata"] = merged_metadata(endpoint["metadata"], arguments["metadata"])
     transaction.put(KIND, endpoint)
     return _visible(endpoint)
+
+
+def roll_secret(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """
+    Give an endpoint a new secret; this answer alone holds it.
+
+    For *expires_in* seconds, a day where nobody says, both secrets sign what is sent. At Stripe a
+    person does this, in the dashboard.
+    """
+    endpoint = dict(_existing(transaction, path["id"]))
+    endpoint["old_secret"] = endpoint["secret"]
+    endpoint["old_secret_until"] = transaction.now + arguments.get("expires_in", ROLL_SECONDS_MAX)
+    endpoint["secret"] = transaction.new_secret()
+    transaction.put(KIND, endpoint)
+    return {**_visible(endpoint), "secret": endpoint["secret"]}
+
+
+def send_sample(transaction: Transaction, arguments: Arguments, path: Mapping[str, str]) -> Json:
+    """Send an endpoint the sample event of a type, as "Send test webhook" does; once."""
+    endpoint = _existing(transaction, path["id"])
+    [event_type] = _event_types([arguments["type"]], transaction)
+    event = sample_event(
+        event_type,
+        transaction.random,
+        at=transaction.created,
+        api_version=endpoint["api_version"] or transaction.catalogue.api_version,
+    )
+    transaction.put(SAMPLE_EVENT_KIND, event)
+    transaction.changes.deliveries.append(Delivery(event["id"], endpoint["id"]))
+    return event
+
+
+def list_deliveries(
+    transaction: Transaction, arguments: Arguments, path: Mapping[str, str]
+) -> Json:
+    """Return what the endpoint was owed of late, newest first, attempt by attempt."""
+    endpoint = _existing(transaction, path["id"])
+    state = arguments.get("state")
+    found = [
+        visible_delivery(delivery, endpoint)
+        for delivery in transaction.store.deliveries_to(endpoint["id"])
+        if state is None or delivery.state.value == state
+    ]
+    limit = arguments.get("limit", 10)
+    return {
+        "object": "list",
+        "data": found[:limit],
+        "has_more": len(found) > limit,
+        "url": f"{URL}/{endpoint['id']}/deliveries",
+    }
 
 
 def delete(transaction: Transaction, _arguments: Arguments, path: Mapping[str, str]) -> Json:
@@ -178,4 +242,24 @@ OPERATIONS = (
     simulated("GET", _ONE, retrieve),
     simulated("POST", _ONE, update, **UPDATE_FIELDS),
     simulated("DELETE", _ONE, delete),
+    # Stripe has these in its dashboard only.
+    simulated(
+        "POST",
+        f"{_ONE}/roll_secret",
+        roll_secret,
+        expires_in=Integer(minimum=0, maximum=ROLL_SECONDS_MAX),
+    ),
+    simulated(
+        "POST",
+        f"{_ONE}/send_sample",
+        send_sample,
+        type=Text(chars_max=200, unsettable=False, required=True),
+    ),
+    simulated(
+        "GET",
+        f"{_ONE}/deliveries",
+        list_deliveries,
+        limit=Integer(minimum=1, maximum=LISTED_MAX),
+        state=Choice(tuple(state.value for state in DeliveryState)),
+    ),
 )
