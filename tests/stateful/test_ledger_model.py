@@ -1,4 +1,4 @@
-"""Any sequence of calls, on the store in memory and on the one in SQLite: no difference."""
+"""Any sequence of calls, on the store in memory and on the others: no difference."""
 
 import asyncio
 import tempfile
@@ -8,10 +8,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from postgres_server import emptied, shared_database
 
 from hookloop.ledger.delivery import Dead, Done, LeaseId, Release, Retry, State
 from hookloop.ledger.memory import MemoryStore
 from hookloop.ledger.message import NewMessage
+from hookloop.ledger.postgres import PostgresStore
 from hookloop.ledger.sqlite import SqliteStore
 from hookloop.ledger.store import Retention, Selection
 from hookloop.testing.clock import ManualClock
@@ -46,7 +48,7 @@ selections = st.builds(
 
 
 class TwoStores(RuleBasedStateMachine):
-    """The store in memory is the model: dictionaries, and the same law."""
+    """The store in memory is the model: dictionaries, and the same law. The other is SQLite's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,17 +56,17 @@ class TwoStores(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.clock = ManualClock()
         self.model = MemoryStore(clock=self.clock, dedupe_seconds=100)
-        self.open_file()
+        self.open_other()
         self.leases: list[LeaseId] = []
 
-    def open_file(self) -> None:
+    def open_other(self) -> None:
         path = Path(self.folder.name) / "ledger.db"
-        self.file = SqliteStore(path, clock=self.clock, dedupe_seconds=100)
+        self.other = SqliteStore(path, clock=self.clock, dedupe_seconds=100)
 
     def both(self, call):
         """Return what both stores answer to *call*: the same."""
         expected = self.runner.run(call(self.model))
-        assert self.runner.run(call(self.file)) == expected
+        assert self.runner.run(call(self.other)) == expected
         return expected
 
     @rule(messages=st.lists(new_messages, min_size=1, max_size=3))
@@ -116,8 +118,8 @@ class TwoStores(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
-        self.runner.run(self.file.close())
-        self.open_file()
+        self.runner.run(self.other.close())
+        self.open_other()
 
     @invariant()
     def the_same_is_kept(self):
@@ -142,13 +144,43 @@ class TwoStores(RuleBasedStateMachine):
         assert all(sum(state.is_head for state in line) == 1 for line in lines.values())
 
     def teardown(self) -> None:
-        self.runner.run(self.file.close())
+        self.runner.run(self.other.close())
         self.runner.close()
         self.folder.cleanup()
 
 
 TestTwoStores = TwoStores.TestCase
 TestTwoStores.settings = settings(max_examples=12, stateful_step_count=25)
+
+
+class WithPostgres(TwoStores):
+    """The same with a real server; its tables are emptied for each sequence."""
+
+    def __init__(self) -> None:
+        shared_database()
+        self.is_new = True
+        super().__init__()
+
+    def open_other(self) -> None:
+        self.other = self.runner.run(self.open_database())
+
+    async def open_database(self) -> PostgresStore:
+        url = shared_database()
+        if self.is_new:
+            await emptied(url)
+        self.is_new = False
+        return await PostgresStore.open(url, clock=self.clock, dedupe_seconds=100)
+
+
+TestWithPostgres = WithPostgres.TestCase
+TestWithPostgres.settings = settings(max_examples=6, stateful_step_count=20)
+
+
+@pytest.mark.slow
+class TestWithPostgresForLong(WithPostgres.TestCase):
+    """The same, a hundred times as long."""
+
+    settings = settings(max_examples=200, stateful_step_count=60)
 
 
 @pytest.mark.slow

@@ -23,6 +23,12 @@ class Bell:
             if not waiter.done() and not wanted.isdisjoint(targets):
                 waiter.set_result(None)
 
+    def ring_all(self) -> None:
+        """Wake everybody who waits."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
     async def wait(self, targets: Collection[str], seconds: float) -> None:
         """Return at a ring for one of *targets*, or after *seconds*."""
         waiter = asyncio.get_running_loop().create_future()

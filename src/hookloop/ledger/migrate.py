@@ -1,22 +1,15 @@
 """Brings the tables of a SQLite ledger to this version: numbered steps, forward only."""
 
-from importlib.resources import files
-
 import apsw
 
 from hookloop.errors import ConfigError
 
-__all__ = ["APPLICATION_ID", "migrate", "steps"]
+from .numbered_steps import numbered_steps
+
+__all__ = ["APPLICATION_ID", "migrate"]
 
 APPLICATION_ID = 0x484B4C4C
 """``HKLL``, in the header of the file: another application's database is not touched."""
-
-
-def steps() -> list[tuple[int, str]]:
-    """Return the numbered migrations of the folder ``schema``, in order."""
-    folder = files("hookloop.ledger") / "schema"
-    scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return [(int(script.name.partition("_")[0]), script.read_text()) for script in scripts]
 
 
 def migrate(connection: apsw.Connection, name: str) -> None:
@@ -26,7 +19,7 @@ def migrate(connection: apsw.Connection, name: str) -> None:
     Killed in between, it goes on where it stopped. Raises `ConfigError` for a file of a newer
     version, or of something else.
     """
-    known = steps()
+    known = numbered_steps("schema")
     newest = known[-1][0]
     version = _version(connection, name)
     if version > newest:

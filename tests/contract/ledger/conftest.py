@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import emptied, shared_database
 
 from hookloop.ledger.memory import MemoryStore
+from hookloop.ledger.postgres import PostgresStore
 from hookloop.ledger.sqlite import SqliteStore
 from hookloop.ledger.store import Store
 from hookloop.testing.clock import ManualClock
@@ -15,25 +17,32 @@ from hookloop.testing.clock import ManualClock
 Scenario = Callable[[Store, ManualClock], Awaitable[None]]
 
 
-def memory_store(_folder: Path, clock: ManualClock) -> Store:
+async def memory_store(_folder: Path, clock: ManualClock) -> Store:
     return MemoryStore(clock=clock)
 
 
-def sqlite_store(folder: Path, clock: ManualClock) -> Store:
+async def sqlite_store(folder: Path, clock: ManualClock) -> Store:
     return SqliteStore(folder / "ledger.db", clock=clock)
 
 
-STORES = {"memory": memory_store, "sqlite": sqlite_store}
+async def postgres_store(_folder: Path, clock: ManualClock) -> Store:
+    return await PostgresStore.open(await emptied(shared_database()), clock=clock)
+
+
+STORES = {"memory": memory_store, "sqlite": sqlite_store, "postgres": postgres_store}
 
 
 @pytest.fixture(params=STORES)
 def on_store(request, tmp_path) -> Callable[[Scenario], None]:
     """Run a scenario on a new store, with a clock that only the scenario moves."""
 
+    if request.param == "postgres":
+        shared_database()  # started before the loop of the test
+
     def run(scenario: Scenario) -> None:
         async def main() -> None:
             clock = ManualClock()
-            store = STORES[request.param](tmp_path, clock)
+            store = await STORES[request.param](tmp_path, clock)
             try:
                 await scenario(store, clock)
             finally:

@@ -11,6 +11,7 @@ from hookloop.errors import ConfigError, LocalError, StoreError
 from hookloop.ledger import group_commit, migrate, proof
 from hookloop.ledger.delivery import Done
 from hookloop.ledger.message import NewMessage
+from hookloop.ledger.numbered_steps import numbered_steps
 from hookloop.ledger.sqlite import SqliteStore
 from hookloop.ledger.steady_clock import SteadyClock
 from hookloop.ledger.store import Selection
@@ -110,13 +111,17 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path):
 def test_a_migration_that_was_cut_off_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """A step and its number are one transaction: it happened, or it did not."""
     path = tmp_path / "ledger.db"
-    [(number, script)] = migrate.steps()
+    [(number, script)] = numbered_steps("schema")
     broken = f"CREATE TABLE next (id); {script.partition('STRICT')[0]} NONSENSE"
-    monkeypatch.setattr(migrate, "steps", lambda: [(number, script), (number + 1, broken)])
+    monkeypatch.setattr(
+        migrate, "numbered_steps", lambda _: [(number, script), (number + 1, broken)]
+    )
     with pytest.raises(StoreError):
         SqliteStore(path)
     monkeypatch.setattr(
-        migrate, "steps", lambda: [(number, script), (number + 1, "CREATE TABLE next (id)")]
+        migrate,
+        "numbered_steps",
+        lambda _: [(number, script), (number + 1, "CREATE TABLE next (id)")],
     )
 
     with_store(path, lambda store: store.append([NEW]))
