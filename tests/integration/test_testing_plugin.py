@@ -116,3 +116,33 @@ def test_the_package_announces_the_plugin():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert project["entry-points"]["pytest11"] == {"hookloop": "hookloop.testing.plugin"}
+
+
+SANDBOX_TEST = """
+import pytest
+from hookloop import Hooks
+from hookloop.sandbox import Chaos
+
+@pytest.fixture(scope="session")
+def stripe_sandbox_settings():
+    return {"chaos": Chaos(duplicate=1)}
+
+def test_a_customer_is_told_of_twice(stripe_sandbox):
+    hooks = Hooks(secrets="whsec_a")
+    hooks.on("customer.created")(lambda event: None)
+    stripe_sandbox.connect(hooks.asgi, secret="whsec_a")
+    stripe_sandbox.client.v1.customers.create()
+    outcomes = [one.answer.outcome for one in stripe_sandbox.deliver()]
+    assert outcomes == ["handled", "duplicate"]
+
+def test_the_next_one_begins_empty(stripe_sandbox):
+    assert stripe_sandbox.client.v1.customers.list().data == []
+"""
+
+
+def test_a_test_gets_a_stripe_of_its_own(tmp_path):
+    """By the fixture `stripe_sandbox`, set to what the project wants of it."""
+    done = run(tmp_path, test=SANDBOX_TEST)
+
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

@@ -16,13 +16,15 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
+from hookloop.errors import ConfigError
 from hookloop.shapes.sample import SampleRandom
 from hookloop.version import __version__
 
 from .address import base_address, bound_socket
 from .api import Api, ApiAnswer, ApiRequest
+from .authentication import authenticate
 from .catalogue import installed_catalogue
-from .client import AiohttpTransport
+from .client import AiohttpTransport, Transport
 from .clock_routes import ClockRoutes
 from .config import SandboxConfig
 from .errors import ApiError
@@ -31,8 +33,10 @@ from .moving_clock import MovingClock
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
 from .page_server import PageServer
 from .rate_limit import RateLimit
+from .store import Changes
 from .time_machine import TimeMachine
 from .timekeeper import Timekeeper
+from .transaction import ENDPOINT_KIND
 from .worker import DeliveryRules, DeliveryWorker, WorkerStatistics
 
 __all__ = ["BODY_BYTES_MAX", "Sandbox", "SandboxStatistics", "running_sandbox"]
@@ -90,6 +94,15 @@ class Sandbox:
         """
         await self._time_machine.advance(seconds)
 
+    def set_secret(self, api_key: str, endpoint_id: str, secret: str) -> None:
+        """Sign what goes to an endpoint with *secret*, which a test's application knows already."""
+        store = self._app.accounts.store_of(authenticate(f"Bearer {api_key}"))
+        endpoint = store.find(ENDPOINT_KIND, endpoint_id)
+        if endpoint is None:
+            raise ConfigError(f"there is no endpoint {endpoint_id!r} in the account of the key")
+        changed = {**endpoint, "secret": secret}
+        store.commit(Changes([(ENDPOINT_KIND, changed)]), now=endpoint["created"])
+
     async def wait_idle(self) -> None:
         """Return once every delivery that is due has been attempted."""
         await self._worker.wait_idle()
@@ -103,13 +116,15 @@ async def running_sandbox(
     requests: RequestObserver = nobody,
     clock: Clock | None = None,
     random: SampleRandom | None = None,
+    transport: Transport | None = None,
 ) -> AsyncIterator[Sandbox]:
     """
     Run a sandbox on the current event loop until the block ends.
 
     *observer* is told of attempts, *requests* of requests. *clock* and *random*
-    are for tests; ids and secrets are as hard to guess as *random* is. Raises
-    `ConfigError` where the address cannot be listened on.
+    are for tests; ids and secrets are as hard to guess as *random* is. *transport*
+    posts deliveries in place of a client of ours. Raises `ConfigError` where the address cannot
+    be listened on.
     """
     config = config or SandboxConfig()
     real_clock = clock or SystemClock()
@@ -119,11 +134,11 @@ async def running_sandbox(
     failure: Exception | None = None
     with bound_socket(config.host, config.port) as bound:
         async with (
-            AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as transport,
+            AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as client,
             asyncio.TaskGroup() as group,
         ):
             worker = DeliveryWorker(
-                transport,
+                transport or client,
                 clock,
                 _rules(config),
                 catalogue,

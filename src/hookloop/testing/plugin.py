@@ -1,5 +1,5 @@
 """
-The pytest plugin: the fixture ``stripe_events``.
+The pytest plugin: the fixtures ``stripe_events`` and ``stripe_sandbox``.
 
 Its secret and its seed are the settings ``stripe_events_secret`` and ``stripe_events_seed``
 of pytest's configuration file, or fixtures of these names that a conftest overrides.
@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .stripe_events import StripeEvents
+    from collections.abc import Iterator
 
-__all__ = ["pytest_addoption", "stripe_events", "stripe_events_secret", "stripe_events_seed"]
+    from .stripe_events import StripeEvents
+    from .stripe_sandbox import SandboxServer, StripeSandbox
+
+__all__ = [
+    "pytest_addoption",
+    "stripe_events",
+    "stripe_events_secret",
+    "stripe_events_seed",
+    "stripe_sandbox",
+    "stripe_sandbox_server",
+    "stripe_sandbox_settings",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,3 +56,26 @@ def stripe_events(stripe_events_secret: Any, stripe_events_seed: Any) -> "Stripe
     from .stripe_events import StripeEvents
 
     return StripeEvents(stripe_events_secret, stripe_events_seed)
+
+
+@pytest.fixture(scope="session")
+def stripe_sandbox_settings() -> dict[str, Any]:
+    """What the sandbox of ``stripe_sandbox`` is set to, such as ``chaos``: override it."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def stripe_sandbox_server(stripe_sandbox_settings: dict[str, Any]) -> "Iterator[SandboxServer]":
+    """The sandbox that all tests of this process share; each has an account of its own in it."""
+    from .stripe_sandbox import running_server
+
+    with running_server(**stripe_sandbox_settings) as server:
+        yield server
+
+
+@pytest.fixture
+def stripe_sandbox(stripe_sandbox_server: "SandboxServer") -> "Iterator[StripeSandbox]":
+    """A Stripe with an empty account, whose events are delivered to what the test connects."""
+    account = stripe_sandbox_server.account()
+    yield account
+    account.close()
