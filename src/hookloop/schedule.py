@@ -11,7 +11,7 @@ from enum import Enum
 
 from .errors import ConfigError
 
-__all__ = ["STRIPE_LIVE", "STRIPE_TEST", "RetrySchedule", "Verdict", "verdict_on"]
+__all__ = ["HANDLERS", "STRIPE_LIVE", "STRIPE_TEST", "RetrySchedule", "Verdict", "verdict_on"]
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -83,4 +83,12 @@ STRIPE_LIVE = RetrySchedule(
 """
 Live mode: up to three days with growing waits. Stripe publishes the span and not
 the steps; these are the ones its users observe, and the eighth would pass three days.
+"""
+
+HANDLERS = RetrySchedule(
+    (1.0, 5.0, 30.0, 2 * MINUTE, 10 * MINUTE, HOUR, 3 * HOUR, *(6 * HOUR,) * 11)
+)
+"""
+Handlers of an inbox: soon at first, for most failures pass in seconds, and for three days in all,
+which is how long Stripe itself would have gone on.
 """

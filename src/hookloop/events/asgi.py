@@ -1,5 +1,6 @@
 """The ASGI face: for uvicorn and its kin, and for mounting in Starlette or FastAPI."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -36,7 +37,7 @@ class AsgiFace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await _answer_other(scope["type"], receive, send)
+            await _answer_other(self._receiver, scope["type"], receive, send)
             return
         receiver = self._receiver
         most = receiver.body_bytes_max
@@ -104,13 +105,15 @@ async def _read(
     return None
 
 
-async def _answer_other(kind: str, receive: Receive, send: Send) -> None:
+async def _answer_other(receiver: "Receiver", kind: str, receive: Receive, send: Send) -> None:
     """Answer what is no request of HTTP."""
     if kind == "lifespan":
-        # There is nothing to start or stop; say so, as a server with lifespan on expects.
+        inbox = receiver.inbox  # without one there is nothing to start or stop
         heard = ""
         while heard != "lifespan.shutdown":
             heard = (await receive())["type"]
+            if inbox is not None:
+                await asyncio.to_thread(inbox.start if "startup" in heard else inbox.stop)
             await send({"type": heard + ".complete"})
     elif kind == "websocket":
         await receive()

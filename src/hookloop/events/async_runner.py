@@ -31,6 +31,8 @@ else:
 class AsyncRunner:
     """For faces that are async: sync functions run in a thread, so that none blocks the loop."""
 
+    can_wait = True
+
     def call(
         self,
         function: Callable[[Any], Any],

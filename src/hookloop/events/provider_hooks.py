@@ -13,6 +13,7 @@ from .recent import RECENT_MAX
 from .router import HandlerFunction
 
 if TYPE_CHECKING:
+    from .intake import Intake
     from .outcomes import Reply
     from .providers import Provider
 
@@ -44,6 +45,7 @@ class ProviderHooks(Receiver):
         body_bytes_max: int = BODY_BYTES_MAX,
         recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
+        inbox: "Intake | str | None" = None,
     ) -> None:
         super().__init__(
             secrets,
@@ -52,6 +54,7 @@ class ProviderHooks(Receiver):
             body_bytes_max=body_bytes_max,
             recent_max=recent_max,
             clock=clock,
+            inbox=inbox,
         )
 
     def on(

@@ -26,20 +26,32 @@ _ALLOW_POST = (("Allow", "POST"), *JSON_HEADERS)
 class Rejected:
     """Not to be handled. The reason is for logs; the sender only sees the outcome."""
 
-    __slots__ = ("detail", "outcome", "reason", "status")
+    __slots__ = ("detail", "outcome", "reason", "retry_after_seconds", "status")
 
-    def __init__(self, status: int, outcome: str, reason: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        outcome: str,
+        reason: str,
+        detail: str,
+        *,
+        retry_after_seconds: int | None = None,
+    ) -> None:
         self.status = status
         self.outcome = outcome
         self.reason = reason
         """One of a few fixed words, fit for a metric's label."""
         self.detail = detail
         """What happened and what to do, for the log."""
+        self.retry_after_seconds = retry_after_seconds
 
     def result(self) -> Result:
         """Return what the sender is told."""
         if self.status == 405:  # the one status that must say what is allowed
             return Result(self.status, self.outcome, _ALLOW_POST)
+        if self.retry_after_seconds is not None:
+            after = ("Retry-After", str(self.retry_after_seconds))
+            return Result(self.status, self.outcome, (*JSON_HEADERS, after))
         return short_result(self.status, self.outcome)
 
 

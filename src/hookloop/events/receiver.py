@@ -1,13 +1,15 @@
 """The path of a request: judge it, find its handlers, run them, answer."""
 
-from collections.abc import Callable, Coroutine
+# What `threading.Lock` is; `threading` itself costs 1 ms to import.
+from _thread import allocate_lock
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
 from hookloop.signing import TOLERANCE_SECONDS
 
-from .attempts import reply_result, run_handlers
+from .attempts import SYNCHRONOUS_SECONDS, reply_result, run_handlers
 from .event import PLACEHOLDER_ID, Event, as_event
 from .faces import Faces
 from .incoming import HeadersLike, Incoming
@@ -21,6 +23,7 @@ from .router import is_async
 from .running import Runner, SyncRunner, Waiting
 
 if TYPE_CHECKING:
+    from .intake import Intake
     from .observer import Observer
     from .providers import Provider
 
@@ -52,6 +55,7 @@ class Receiver(Registration, Faces):
         body_bytes_max: int = BODY_BYTES_MAX,
         recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
+        inbox: "Intake | str | None" = None,
     ) -> None:
         super().__init__()
         if not 0 < tolerance < float("inf"):
@@ -74,6 +78,12 @@ class Receiver(Registration, Faces):
             )
         self._recent = RecentEvents(recent_max) if recent_max > 0 else None
         self._observers: list[Observer] = []
+        self._inbox: Intake | None = None
+        self._inbox_lock = allocate_lock()
+        self._inbox_url = inbox if isinstance(inbox, str) else None
+        if inbox is not None and not isinstance(inbox, str):
+            self._inbox = inbox
+            inbox.attach(self)
         self._refusals = RefusalLog()
 
     _needs_secrets = True
@@ -117,7 +127,7 @@ class Receiver(Registration, Faces):
         """
         started = self._clock.monotonic()
         try:
-            return cast("Result", self._act_on(event, _SYNC, started))
+            return cast("Result", self._act_on(event, None, _SYNC, started))
         except Exception as error:  # a provider of the user's
             return self._failed(error, started)
 
@@ -125,6 +135,25 @@ class Receiver(Registration, Faces):
         """Log and observe a request that a face refused before its body was read."""
         now = self._clock.monotonic()
         return self._refused(rejected, now)
+
+    # --- the inbox --------------------------------------------------------------------------
+
+    @property
+    def inbox(self) -> "Intake | None":
+        """What keeps the events until they are handled; None where requests run the handlers."""
+        if self._inbox is None and self._inbox_url is not None:
+            from .intake import intake_at
+
+            with self._inbox_lock:
+                if self._inbox is None:
+                    self._inbox = intake_at(self._inbox_url)
+                    self._inbox.attach(self)
+        return self._inbox
+
+    @property
+    def observers(self) -> "Sequence[Observer]":
+        """Who is told of every attempt and every answer."""
+        return self._observers
 
     # --- looking in -------------------------------------------------------------------------
 
@@ -167,14 +196,15 @@ class Receiver(Registration, Faces):
                 self.tolerance,
                 self.body_bytes_max,
             )
-            return self._act_on(verdict, runner, started)
+            return self._act_on(verdict, request, runner, started)
         except Exception as error:  # a provider of the user's
             return self._failed(error, started)
 
     async def _answer_later(self, request: Incoming, runner: Runner, started: float) -> Result:
         """Answer a request that can be judged only after something of the user's was asked."""
         try:
-            result = self._act_on(await self._ask_and_judge(request, runner), runner, started)
+            verdict = await self._ask_and_judge(request, runner)
+            result = self._act_on(verdict, request, runner, started)
             return await result if isinstance(result, Waiting) else result
         except Exception as error:
             return self._failed(error, started)
@@ -191,7 +221,11 @@ class Receiver(Registration, Faces):
         return judge(request, self.provider, keyring, now, self.tolerance, self.body_bytes_max)
 
     def _act_on(
-        self, verdict: Event[Any] | Rejected, runner: Runner, started: float
+        self,
+        verdict: Event[Any] | Rejected,
+        request: Incoming | None,
+        runner: Runner,
+        started: float,
     ) -> "Result | Waiting":
         if isinstance(verdict, Rejected):
             return self._refused(verdict, started)
@@ -202,7 +236,9 @@ class Receiver(Registration, Faces):
             return self._told(_IGNORED, verdict, started)
         answer: list[Result] = []
         if self._filters or self._included:
-            work = self._filter_and_run(verdict, runner, started, answer)
+            work = self._filter_and_run(verdict, request, runner, started, answer)
+        elif self._is_for_inbox(verdict):
+            return self._hand_over(verdict, verdict, request, runner, started)
         else:
             claim = self._claim(verdict, started)
             if isinstance(claim, Result):
@@ -214,8 +250,14 @@ class Receiver(Registration, Faces):
         return answer[0] if waiting is None else Waiting(_filled(answer, waiting))
 
     async def _filter_and_run(
-        self, event: Event[Any], runner: Runner, started: float, answer: list[Result]
+        self,
+        verdict: Event[Any],
+        request: Incoming | None,
+        runner: Runner,
+        started: float,
+        answer: list[Result],
     ) -> None:
+        event = verdict
         try:
             for function, is_coroutine in self.filters():
                 kept = runner.call(function, event, is_coroutine)
@@ -225,6 +267,10 @@ class Receiver(Registration, Faces):
                     answer.append(self._told(_IGNORED, event, started))
                     return
                 event = as_event(kept)
+            if self._is_for_inbox(event):
+                handed = self._hand_over(event, verdict, request, runner, started)
+                answer.append(await handed if isinstance(handed, Waiting) else handed)
+                return
         except Exception as error:
             answer.append(self._failed(error, started))
             return
@@ -234,6 +280,40 @@ class Receiver(Registration, Faces):
         else:
             await run_handlers(event, claim, self._recent, runner, self._observers, answer)
             self._told(answer[0], event, started)
+
+    def _is_for_inbox(self, event: Event[Any]) -> bool:
+        """Whether *event* is kept and handled later: not where its sender waits for the answer."""
+        if self._inbox is None and self._inbox_url is None:
+            return False
+        handlers = self.router.handlers_for(event.type)
+        # Those with a default answer come first.
+        return event.type not in SYNCHRONOUS_SECONDS and not (handlers and handlers[0].default)
+
+    def _hand_over(
+        self,
+        event: Event[Any],
+        sent: Event[Any],
+        request: Incoming | None,
+        runner: Runner,
+        started: float,
+    ) -> "Result | Waiting":
+        """Give *event*, which the filters made of *sent*, to the inbox."""
+        handlers = self.router.handlers_for(event.type)
+        inbox = self.inbox
+        if not handlers or inbox is None:
+            return self._told(_IGNORED, event, started)
+        answer = inbox.accept(self, event, request, handlers, runner, is_changed=event is not sent)
+        if isinstance(answer, Waiting):
+            return Waiting(self._handed_over(answer, event, started))
+        return self._accepted(answer, event, started)
+
+    async def _handed_over(self, waiting: Waiting, event: Event[Any], started: float) -> Result:
+        return self._accepted(await waiting, event, started)
+
+    def _accepted(self, answer: Result | Rejected, event: Event[Any], started: float) -> Result:
+        if isinstance(answer, Rejected):
+            return self._refused(answer, started)
+        return self._told(answer, event, started)
 
     def _claim(self, event: Event[Any], now: float) -> Claim | Result:
         """Claim *event* for its handlers, or return an answer that needs none of them."""

@@ -32,6 +32,9 @@ class Waiting:
 class Runner(Protocol):
     """Calls a function of the user's, sync or async, from code that is written once for both."""
 
+    can_wait: bool
+    """Whether it ever gives a `Waiting`: without, whoever must wait blocks the thread."""
+
     def call(
         self,
         function: Callable[[Any], Any],
@@ -67,6 +70,8 @@ class SyncRunner:
     Sync functions run in the calling thread, where the framework's own transactions and
     request contexts are; async ones on the shared loop.
     """
+
+    can_wait = False
 
     def call(
         self,

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
+from threading import Lock
 
 __all__ = ["Bell"]
 
@@ -10,18 +12,23 @@ class Bell:
     """
     Rung with the name of a target; heard by those that wait for it.
 
-    Only in the thread of an event loop. A hint: a ring that nobody waits for is not kept,
-    except that `wait` hears what was rung since it was last called for the same targets.
+    Rung and waited for in any event loop's thread. A hint: a ring that nobody waits for is not
+    kept, except that `wait` hears what was rung since it was last called for the same targets.
     """
 
     def __init__(self) -> None:
         self._waiters: dict[asyncio.Future[None], frozenset[str]] = {}
+        self._lock = Lock()
 
     def ring(self, targets: Collection[str]) -> None:
         """Wake those who wait for one of *targets*."""
-        for waiter, wanted in self._waiters.items():
-            if not waiter.done() and not wanted.isdisjoint(targets):
-                waiter.set_result(None)
+        with self._lock:
+            wanted = [
+                waiter for waiter, own in self._waiters.items() if not own.isdisjoint(targets)
+            ]
+        for waiter in wanted:
+            with suppress(RuntimeError):  # its loop is closed: nobody waits
+                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
 
     def ring_all(self) -> None:
         """Wake everybody who waits."""
@@ -32,8 +39,15 @@ class Bell:
     async def wait(self, targets: Collection[str], seconds: float) -> None:
         """Return at a ring for one of *targets*, or after *seconds*."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = frozenset(targets)
+        with self._lock:
+            self._waiters[waiter] = frozenset(targets)
         try:
             await asyncio.wait({waiter}, timeout=seconds)
         finally:
-            del self._waiters[waiter]
+            with self._lock:
+                del self._waiters[waiter]
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

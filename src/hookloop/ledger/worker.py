@@ -19,7 +19,7 @@ from hookloop.schedule import RetrySchedule
 from .delivery import Dead, LeaseId, Outcome, Release, Retry
 from .store import Lease, Store
 
-__all__ = ["Failed", "Target", "Worker", "WorkerSettings", "WorkerStatistics"]
+__all__ = ["Failed", "Settled", "Target", "Worker", "WorkerSettings", "WorkerStatistics"]
 
 logger = logging.getLogger("hookloop.ledger")
 
@@ -35,12 +35,22 @@ class Failed:
     """An attempt in vain: try again when the worker's schedule says so, while it lasts."""
 
     detail: str = ""
+    after_seconds: float | None = None
+    """When to try again, where the target knows better; the schedule still counts the tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The target has said it to the store itself, in a transaction of its own; or was not heard."""
+
+    outcome: Outcome | None = None
+    """What it said; None where the lease was lost."""
 
 
 class Target(Protocol):
     """Takes deliveries of its name."""
 
-    async def deliver(self, lease: Lease) -> Outcome | Failed:
+    async def deliver(self, lease: Lease) -> Outcome | Failed | Settled:
         """
         Make the attempt and return what came of it.
 
@@ -92,7 +102,8 @@ class Worker:
     """
     Works off what a store owes to *targets*, until its `run` is cancelled.
 
-    Any number of workers, in any number of processes, may share a store.
+    *targets* may grow meanwhile: what is added is asked for at the next claim. Any number of
+    workers, in any number of processes, may share a store.
     """
 
     def __init__(
@@ -104,7 +115,7 @@ class Worker:
         settings: WorkerSettings | None = None,
     ) -> None:
         self._store = store
-        self._targets = dict(targets)
+        self._targets = targets
         self._schedule = schedule
         self._settings = settings or WorkerSettings()
         self._in_flight: dict[LeaseId, tuple[Lease, asyncio.Task[None]]] = {}
@@ -188,7 +199,7 @@ class Worker:
 
     async def _attempt(self, lease: Lease) -> None:
         try:
-            outcome: Outcome | None = None
+            outcome: Outcome | Settled
             try:
                 if lease.delivery.crashes:
                     await self._wait_alone()
@@ -196,7 +207,10 @@ class Worker:
             except asyncio.CancelledError:
                 # We stop; or the lease is lost, and then nobody hears this.
                 outcome = Release("the worker was stopped in the middle")
-            await self._settle(lease, outcome)
+            if isinstance(outcome, Settled):
+                self._count(outcome.outcome)
+            else:
+                await self._settle(lease, outcome)
         finally:
             del self._in_flight[lease.id]
             self._is_alone = any(other.delivery.crashes for other, _ in self._in_flight.values())
@@ -208,7 +222,7 @@ class Worker:
             self._slot_freed.clear()
             await self._slot_freed.wait()
 
-    async def _deliver(self, lease: Lease) -> Outcome | Failed:
+    async def _deliver(self, lease: Lease) -> Outcome | Failed | Settled:
         crashes = lease.delivery.crashes
         if 0 < self._settings.crashes_max <= crashes:
             return Dead(f"its worker died {crashes} times")
@@ -218,7 +232,7 @@ class Worker:
             logger.exception("delivery %d raised", lease.delivery.id)
             return Failed(type(error).__name__)
 
-    def _judged(self, lease: Lease, outcome: Outcome | Failed) -> Outcome:
+    def _judged(self, lease: Lease, outcome: Outcome | Failed | Settled) -> Outcome | Settled:
         """Let the schedule say what a failure means."""
         if not isinstance(outcome, Failed):
             return outcome
@@ -226,7 +240,8 @@ class Worker:
         wait = self._schedule.next_attempt(attempts=failures, ended=0.0)
         if wait is None:
             return Dead(f"{outcome.detail} (after {failures} failures)")
-        return Retry(wait, outcome.detail)
+        after = outcome.after_seconds
+        return Retry(wait if after is None else max(after, 0.0), outcome.detail)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         """
@@ -242,8 +257,11 @@ class Worker:
                 logger.warning("delivery %d cannot be recorded: %s", lease.delivery.id, error)
                 await asyncio.sleep(STORE_AGAIN_SECONDS)
             else:
-                self._results[type(outcome).__name__.lower() if heard else "lost"] += 1
+                self._count(outcome if heard else None)
                 return
+
+    def _count(self, outcome: Outcome | None) -> None:
+        self._results["lost" if outcome is None else type(outcome).__name__.lower()] += 1
 
     # --- leases -----------------------------------------------------------------------------
 
