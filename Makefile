@@ -6,6 +6,14 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Compiled once and kept: without, each of some hundred processes that the tests start compiles
+# hookloop and stripe anew, and each test worker the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
+# On two workers a core (tests/conftest.py), each with tests that are neighbours, so that what a
+# module's tests share is made once; a worker that is done takes from another's end.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all fuzz oldest lint format bench build lock clean
 
@@ -16,10 +24,10 @@ demo: .venv/.standard  ## the whole loop on this machine: sandbox, relay, agent,
 	@$(BIN)/hookloop demo $(ARGS)
 
 test: .venv/.dev  ## every test but the long suites, with coverage (ARGS="-k name" for a part)
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term $(ARGS)
+	$(PYTEST) -m "not slow" --cov --cov-report=term $(ARGS)
 
 test-all: .venv/.dev  ## the long suites too: soak and fuzz
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 OLDEST_TESTS := tests/integration/test_examples.py tests/integration/test_examples_raw_body.py \
 	tests/integration/events/test_status_table.py

@@ -1,4 +1,4 @@
-"""What all tests share: how Hypothesis runs."""
+"""What all tests share: how Hypothesis runs, and how many tests run side by side."""
 
 import os
 
@@ -9,3 +9,12 @@ from hypothesis import settings
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# Many tests wait for a process of theirs, and leave a core to another test meanwhile.
+WORKERS_PER_CORE = 2
+WORKERS_MAX = 16  # each imports all there is: some 300 MB, and ten seconds of a core
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Answer `-n auto`, which `make test` says."""
+    return min(WORKERS_PER_CORE * (os.cpu_count() or 1), WORKERS_MAX)

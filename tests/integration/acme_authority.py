@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
 from fake_dns import FakeDns
 from made_certificates import Authority
+from patience import PATIENCE
 
 VALID_DAYS = 90
 
@@ -211,7 +212,7 @@ class AcmeAuthority:
             order["status"] = "invalid"
 
     def _fetch(self, name, token):
-        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=PATIENCE)
         try:
             target = f"/.well-known/acme-challenge/{token}"
             connection.request("GET", target, headers={"Host": name})

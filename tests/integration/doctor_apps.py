@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import stripe
 import uvicorn
+from patience import PATIENCE
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -18,7 +19,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 SECRET = "whsec_4fZq0d1HkcS9vJx7"
-SECONDS_MAX = 10
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def served(app: object) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(SECONDS_MAX)
+            thread.join(PATIENCE)
 
 
 def post(path: str, endpoint: object, *middleware: Middleware) -> Starlette:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from fake_dns import FakeDns
 from made_certificates import Authority
-from tunnel_loop import WAIT_SECONDS, free_port
+from patience import PATIENCE
+from tunnel_loop import free_port
 
 TICK_SECONDS = 0.02
 PROGRAM = shutil.which("pebble")
@@ -65,7 +66,7 @@ def running_pebble(dns: FakeDns, http_port: int, folder: Path) -> Iterator[tuple
 
 def _wait_until_it_listens(process: subprocess.Popen, port: int) -> None:
     """It says so a moment before it is true."""
-    for _ in range(int(WAIT_SECONDS / TICK_SECONDS)):
+    for _ in range(int(PATIENCE / TICK_SECONDS)):
         assert process.poll() is None, f"pebble ended with {process.returncode}: see pebble.log"
         with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             return

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pyte
+from patience import PATIENCE
 
 # Makes its standard input the terminal that controls it, then becomes the command.
 _WITH_A_TERMINAL = """
@@ -20,7 +21,6 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-SECONDS_MAX = 30.0  # for what takes one: a busy machine gets its time
 
 
 class Terminal:
@@ -55,7 +55,7 @@ class Terminal:
     def wait_for(self, seen: str | Callable[[], object]) -> None:
         """Return once *seen* is on the screen, or true."""
         is_seen = (lambda: seen in self.text) if isinstance(seen, str) else seen
-        ends = time.monotonic() + SECONDS_MAX
+        ends = time.monotonic() + PATIENCE
         while not is_seen():
             assert time.monotonic() < ends, f"no {seen!r} on the screen:\n{self.text}"
             self.read(0.05)
@@ -86,7 +86,7 @@ class Terminal:
         """Return the exit code, and how many seconds it took from now on."""
         began = time.monotonic()
         while self.process.poll() is None:
-            assert time.monotonic() < began + SECONDS_MAX, f"it does not end:\n{self.text}"
+            assert time.monotonic() < began + PATIENCE, f"it does not end:\n{self.text}"
             self.read(0.005)
         took = time.monotonic() - began
         before = None

@@ -12,12 +12,10 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from patience import END_PATIENCE, PATIENCE
 from terminal import Terminal, on_a_terminal
 
 COMMAND = [sys.executable, "-m", "hookloop", "http"]
-END_SECONDS_MAX = (
-    1.8  # it takes half a second, and waits for nothing on top: a busy machine's is more
-)
 SHOWN, HIDDEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
@@ -74,7 +72,9 @@ def url_of(terminal: Terminal) -> str:
 
 def ask(terminal: Terminal, target: str, body: bytes = b"", **headers: str) -> int:
     host = url_of(terminal).removeprefix("http://")
-    connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=30)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(host.rpartition(":")[2]), timeout=PATIENCE
+    )
     try:
         connection.request("GET", target, body, {"Host": host, **headers})
         return connection.getresponse().status
@@ -202,7 +202,7 @@ def _status_line() -> str:
 def test_a_screen_at_rest_is_not_written(shop):
     """No flicker, no load: a second frame that looks the same costs no byte."""
     shop.wait_for("Requests")
-    ends = time.monotonic() + 3.0
+    ends = time.monotonic() + PATIENCE
     quiet = 0
     while quiet < 5 and time.monotonic() < ends:
         before = len(shop.output)
@@ -240,7 +240,7 @@ def _echoes(terminal: Terminal) -> bool:
 def ended(terminal: Terminal, modes: list) -> int:
     """Wait for its end; it must come soon, and leave all as it was."""
     code, took = terminal.ended()
-    assert took < END_SECONDS_MAX
+    assert took < END_PATIENCE
     assert terminal.output.count(SHOWN) == terminal.output.count(HIDDEN)
     assert terminal.output.rindex(b"\x1b[?25h") > terminal.output.rindex(b"\x1b[?25l")
     assert b"Traceback" not in terminal.output
@@ -336,4 +336,4 @@ def test_a_terminal_that_takes_nothing_holds_up_nobody(app):
         began = time.monotonic()
         terminal.process.wait(30)
 
-        assert time.monotonic() - began < END_SECONDS_MAX
+        assert time.monotonic() - began < END_PATIENCE

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import TEST_PATIENCE
 
 COMMAND = [sys.executable, "-m", "hookloop", "demo", "--once"]
-SECONDS_MAX = 60
 
 
 ANSWERS = """
@@ -31,7 +31,7 @@ async def app(scope, receive, send):
 
 def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options], capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+        [*COMMAND, *options], capture_output=True, text=True, timeout=TEST_PATIENCE, check=False
     )
 
 
@@ -62,7 +62,7 @@ def test_two_demos_run_side_by_side():
     first = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     second = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    outputs = [process.communicate(timeout=SECONDS_MAX)[0] for process in (first, second)]
+    outputs = [process.communicate(timeout=TEST_PATIENCE)[0] for process in (first, second)]
 
     assert [first.returncode, second.returncode] == [0, 0], outputs
 

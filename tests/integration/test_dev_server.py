@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from patience import PATIENCE
 from tunnel_loop import HOST, free_port, get, loop_of, on_a_loop, post, soon
 
 from hookloop.tunnel.agent import TunnelConfig
@@ -32,7 +33,7 @@ def port():
 
 
 async def answered(number: int, process: subprocess.Popen[bytes]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while process.poll() is None:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", number)

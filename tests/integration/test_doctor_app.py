@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import stripe
+from patience import TEST_PATIENCE
 
 KEY = "sk_test_doctor"
-SECONDS_MAX = 60
 
 HOOKS = "from hookloop import Hooks\nhooks = Hooks(secrets='whsec_x')\n"
 HANDLERS = "@hooks.on('customer.created', 'customer.updated')\ndef changed(event): ...\n"
@@ -29,7 +29,7 @@ def doctor(tmp_path: Path) -> Doctor:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=SECONDS_MAX,
+            timeout=TEST_PATIENCE,
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -46,7 +46,7 @@ def sandbox() -> Iterator[str]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["value"]
         process.terminate()
-        process.communicate(timeout=SECONDS_MAX)
+        process.communicate(timeout=TEST_PATIENCE)
 
 
 def endpoint(sandbox: str, **fields: object) -> str:

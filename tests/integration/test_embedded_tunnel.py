@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from patience import PATIENCE
 from tunnel_loop import TOKEN, echo, on_a_loop, relay_config, running_upstream, soon
 
 import hookloop
@@ -47,7 +48,7 @@ def get(url: str) -> bytes:
     host = url.removeprefix("http://")
     port = host.rpartition(":")[2]
     request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": host})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return answer.read()
 
 
@@ -202,7 +203,11 @@ def test_a_program_that_forgets_to_stop_ends_all_the_same():
     program = "import hookloop; print(hookloop.tunnel.connect(1).start().url)"
 
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
     assert (done.returncode, done.stderr) == (0, "")

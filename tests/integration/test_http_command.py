@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -14,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from terminal import on_a_terminal
+from tunnel_loop import free_port
 
 COMMAND = [sys.executable, "-m", "hookloop"]
 TOKEN = "hlt_only-for-these-tests"
-SECONDS_MAX = 30
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 def ended_by(ending: signal.Signals, process: subprocess.Popen[str]) -> None:
     process.send_signal(ending)
-    _, errors = process.communicate(timeout=SECONDS_MAX)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -57,15 +57,11 @@ def wait_for(process: subprocess.Popen[str], message: str, read=logfmt) -> dict[
     raise AssertionError(f"no {message!r} in {seen}")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 def ask(url: str, target: str, *, method: str = "GET") -> int:
     host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=30)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(host.rpartition(":")[2]), timeout=PATIENCE
+    )
     try:
         connection.request(method, target, headers={"Host": host})
         return connection.getresponse().status
@@ -87,7 +83,7 @@ def test_the_same_command_again_has_the_same_url(ending: signal.Signals):
                 urls.append(wait_for(process, "started tunnel", json.loads)["url"])
                 ended_by(ending, process)
         relay.send_signal(signal.SIGINT)
-        relay.communicate(timeout=SECONDS_MAX)
+        relay.communicate(timeout=PATIENCE)
 
     assert relay.returncode == 0
     assert urls[0].startswith("http://shop.tun.localhost:")
@@ -143,7 +139,7 @@ def test_a_log_file_beside_the_screen(tmp_path: Path):
 def test_a_log_that_cannot_be_written_is_said_at_once(tmp_path: Path):
     """Before anybody relies on it."""
     with started("http", "9", "--log", str(tmp_path / "none" / "x.log")) as process:
-        output, errors = process.communicate(timeout=SECONDS_MAX)
+        output, errors = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 2
     assert output == ""
@@ -157,7 +153,7 @@ def test_a_reader_that_goes_ends_it():
         process.stdout.close()
         ask(url, "/")
 
-        assert process.wait(SECONDS_MAX) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""
 
 

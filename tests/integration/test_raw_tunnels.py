@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from made_certificates import Authority
+from patience import PATIENCE
 from tunnel_loop import TOKEN, free_port, get, is_clean, on_a_loop, relay_config, soon, until
 
 from hookloop.errors import RefusedError
@@ -340,7 +341,7 @@ async def test_a_port_given_back_is_closed():
             writer.close()
             return False
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not await is_closed():
                 pass
         assert loop.relay.statistics().tunnels == 0

@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 import uvloop
 from made_certificates import Authority
+from patience import PATIENCE
 from tunnel_loop import (
     Caller,
     echo,
@@ -226,7 +227,7 @@ async def test_a_new_file_is_shown_without_a_restart(tmp_path):
             caller = await tls_call(stack, relay, authority.client_context())
             return ("DNS", "new.example") in certificate_of(caller)["subjectAltName"]
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not await is_new():
                 pass
         assert (await before.ask(get(host=HOST.encode()))).status == 404
@@ -460,7 +461,7 @@ async def test_a_relay_that_stops_cuts_handshakes(tmp_path):
 
 
 async def dial_by(relay, trust, host=DOMAIN):
-    await dial(f"https://{host}:{relay.port}", TOKEN, timeout=5, trust=trust)
+    await dial(f"https://{host}:{relay.port}", TOKEN, timeout=PATIENCE, trust=trust)
 
 
 @on_a_loop
@@ -491,7 +492,7 @@ async def test_verification_can_be_left_out_on_purpose(tmp_path):
     """For a test on one's own machine."""
     authority = Authority(tmp_path)
     async with tls_relay(authority.issue("relay", "other.example", days=-1)) as relay:
-        opened = await dial(relay.url, TOKEN, timeout=5, trust=Trust(is_skipped=True))
+        opened = await dial(relay.url, TOKEN, timeout=PATIENCE, trust=Trust(is_skipped=True))
         opened.transport.abort()
         await until(lambda: relay.statistics().sessions == 0)
 
@@ -502,10 +503,10 @@ async def test_http_and_https_mixed_up_are_told_apart(tmp_path):
     files = Authority(tmp_path).issue("relay", DOMAIN)
     async with tls_relay(files) as relay:
         with pytest.raises(RefusedError, match="speaks TLS there: use https://"):
-            await dial(f"http://{DOMAIN}:{relay.port}", TOKEN, timeout=5)
+            await dial(f"http://{DOMAIN}:{relay.port}", TOKEN, timeout=PATIENCE)
     async with running_relay(relay_config(domain=DOMAIN)) as relay:
         with pytest.raises(RemoteError, match="does not speak TLS on this port: try http://"):
-            await dial(f"https://{DOMAIN}:{relay.port}", TOKEN, timeout=5)
+            await dial(f"https://{DOMAIN}:{relay.port}", TOKEN, timeout=PATIENCE)
 
 
 @on_a_loop

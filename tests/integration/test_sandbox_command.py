@@ -6,8 +6,9 @@ import subprocess
 import sys
 import urllib.request
 
+from patience import PATIENCE
+
 COMMAND = [sys.executable, "-m", "hookloop", "sandbox"]
-SECONDS_MAX = 30
 
 
 def started(*options: str) -> subprocess.Popen[str]:
@@ -26,11 +27,11 @@ def test_it_tells_its_address_logs_requests_and_ends_at_once():
         request = urllib.request.Request(
             f"{address['value']}/v1/customers", headers={"Authorization": f"Bearer {key['value']}"}
         )
-        with urllib.request.urlopen(request, timeout=SECONDS_MAX) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             assert json.load(response)["data"] == []
         line = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=SECONDS_MAX)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert (line["event"], line["status"], line["path"]) == ("request", 200, "/v1/customers")
     assert process.returncode == 0  # ended as asked
@@ -46,11 +47,11 @@ def test_a_port_in_use_is_told_in_one_sentence():
             [*COMMAND, "--port", port],
             capture_output=True,
             text=True,
-            timeout=SECONDS_MAX,
+            timeout=PATIENCE,
             check=False,
         )
         first.terminate()
-        first.communicate(timeout=SECONDS_MAX)
+        first.communicate(timeout=PATIENCE)
 
     assert second.returncode == 2
     assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr

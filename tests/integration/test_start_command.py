@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from typer.testing import CliRunner
 
 from hookloop.cli.app import app
@@ -20,7 +21,6 @@ from hookloop.signing import stripe_signature_header
 
 COMMAND = [sys.executable, "-m", "hookloop"]
 SECRET = "whsec_only-for-these-tests"
-SECONDS_MAX = 30
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def started(
         try:
             yield process
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=SECONDS_MAX)
+            _, errors = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0
             assert arguments[0] == "relay" or errors == ""  # whose log that is
         finally:
@@ -63,7 +63,9 @@ def next_line(process: subprocess.Popen[str], message: str) -> dict[str, str]:
 
 def ask(url: str, target: str, body: bytes | None = None, **fields: str) -> tuple[int, bytes]:
     host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=30)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(host.rpartition(":")[2]), timeout=PATIENCE
+    )
     method = "GET" if body is None else "POST"
     headers = {"Host": host, **{name.replace("_", "-"): value for name, value in fields.items()}}
     try:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 import stripe
 from aiohttp import web
+from patience import PATIENCE
 
 from hookloop.sandbox import Sandbox, SandboxConfig, running_sandbox
 
 pytestmark = pytest.mark.anyio
 
-SECONDS_MAX = 30
 KEY = "sk_test_hookloop"
 
 
@@ -31,7 +31,7 @@ async def hookloop(sandbox: Sandbox, *arguments: str) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(SECONDS_MAX):
+    async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -69,12 +69,12 @@ async def test_an_event_is_triggered_shown_and_sent_again():
         code, out, _ = await hookloop(sandbox, "trigger", "payment_intent.payment_failed", "--json")
         event = json.loads(out)
         assert (code, event["type"]) == (0, "payment_intent.payment_failed")
-        signature, body = await asyncio.wait_for(received.get(), SECONDS_MAX)
+        signature, body = await asyncio.wait_for(received.get(), PATIENCE)
         assert stripe.Webhook.construct_event(body, signature, endpoint.secret).id == event["id"]
 
         code, out, _ = await hookloop(sandbox, "events", "resend", event["id"])
         assert (code, "1 endpoint again" in out) == (0, True)
-        signature, again = await asyncio.wait_for(received.get(), SECONDS_MAX)
+        signature, again = await asyncio.wait_for(received.get(), PATIENCE)
         assert stripe.Webhook.construct_event(again, signature, endpoint.secret).id == event["id"]
 
         await sandbox.wait_idle()

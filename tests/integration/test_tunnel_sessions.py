@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 import uvloop
+from patience import PATIENCE
 from tampering_proxy import running_tampering_proxy
 from tunnel_loop import (
     DOMAIN,
@@ -472,7 +473,7 @@ async def test_what_is_no_relay_may_be_one_later(answer):
 
     async with running_upstream(app) as port:
         with pytest.raises(RemoteError) as error:
-            await dial(f"http://127.0.0.1:{port}", TOKEN, timeout=5)
+            await dial(f"http://127.0.0.1:{port}", TOKEN, timeout=PATIENCE)
 
     assert not isinstance(error.value, RefusedError)
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 import uvloop
+from patience import PATIENCE
 from tunnel_loop import (
     Recorder,
     agent_config,
@@ -138,7 +139,7 @@ async def test_what_is_no_relay_by_either_carriage_is_named_as_such():
 
     async with running_upstream(web_page) as port:
         with pytest.raises(RemoteError, match="not a hookloop relay"):
-            await dial(f"http://127.0.0.1:{port}", "token", timeout=5)
+            await dial(f"http://127.0.0.1:{port}", "token", timeout=PATIENCE)
 
 
 @on_a_loop

@@ -6,10 +6,13 @@ Callers and upstreams here speak raw bytes, so that a test sees what is on the w
 
 import asyncio
 import functools
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+
+from patience import PATIENCE, TEST_PATIENCE
 
 from hookloop.tunnel.agent import (
     Agent,
@@ -26,7 +29,6 @@ TOKEN = "hlt_only-for-these-tests"
 DOMAIN = "tun.test"
 NAME = "shop"
 HOST = f"{NAME}.{DOMAIN}".encode()
-WAIT_SECONDS = 10.0  # for what takes milliseconds; a machine under load gets its time
 TICK_SECONDS = 0.002  # between two looks at a condition
 
 Fields = list[tuple[bytes, bytes]]
@@ -42,7 +44,7 @@ def on_a_loop(test, *, loop_factory=None):
         async def main():
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: failures.append(context))
-            async with asyncio.timeout(3 * WAIT_SECONDS):
+            async with asyncio.timeout(TEST_PATIENCE):
                 await test(*args, **kwargs)
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -55,7 +57,7 @@ def on_a_loop(test, *, loop_factory=None):
 async def until(condition: Callable[[], object]) -> None:
     """Return once *condition* holds; fail when it takes too long."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             tick = asyncio.Event()
             loop.call_later(TICK_SECONDS, tick.set)
@@ -78,7 +80,7 @@ async def settled(value) -> None:
 
 async def soon(awaitable):
     """Wait for what must come."""
-    return await asyncio.wait_for(awaitable, WAIT_SECONDS)
+    return await asyncio.wait_for(awaitable, PATIENCE)
 
 
 # --- HTTP messages, read without help ----------------------------------------------------
@@ -228,10 +230,28 @@ async def echo(served: Served) -> None:
     await served.answer(await served.body())
 
 
+# Below what Linux (32768), macOS and Windows (49152) hand out for port 0 and for calls: between
+# this look and its use, a port of theirs may become anybody's, in this process or beside it.
+_PORTS = range(20_000, 32_000)
+_ports = random.Random()  # of the system's: Hypothesis seeds the module's own alike in each worker
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """Return a port that nobody listens on, and that nobody is given by chance."""
+    while True:
+        port = _ports.choice(_PORTS)
+        if port not in _handed_out and _is_free(port):
+            _handed_out.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 # --- the caller --------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from aiohttp import web
-
-SECONDS_MAX = 10.0  # For any one thing to happen; a test that waits longer has failed.
+from patience import PATIENCE
 
 
 class ManualClock:
@@ -54,7 +53,7 @@ class Receiver:
         return f"http://{host}:{self.port}{path}"
 
     async def wait_received(self, count: int) -> None:
-        async with asyncio.timeout(SECONDS_MAX), self._changed:
+        async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: len(self.received) >= count)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -89,7 +88,7 @@ class Watcher:
         self._news.set()
 
     async def wait_until(self, condition: Callable[["Watcher"], bool]) -> None:
-        async with asyncio.timeout(SECONDS_MAX):
+        async with asyncio.timeout(PATIENCE):
             while not condition(self):
                 self._news.clear()
                 await self._news.wait()

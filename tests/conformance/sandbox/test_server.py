@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from patience import PATIENCE
 
 from hookloop.sandbox import SandboxConfig, running_sandbox
 from hookloop.sandbox.api import Api
@@ -40,7 +41,7 @@ async def test_a_bug_of_ours_is_told_as_one(monkeypatch, caplog):
 
     def get(url: str) -> urllib.error.HTTPError:
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(url, timeout=10)
+            urllib.request.urlopen(url, timeout=PATIENCE)
         return caught.value
 
     monkeypatch.setattr(Api, "answer", fail)

@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 import stripe
+from patience import PATIENCE
 
 from hookloop.sandbox import SandboxConfig, running_sandbox
 
@@ -141,7 +142,7 @@ async def test_the_root_says_what_listens_here():
     """For whoever finds the port open."""
 
     def get(url: str) -> dict[str, str]:
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             return json.load(response)
 
     async with running_sandbox(ANY_PORT) as sandbox:

@@ -8,6 +8,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 from hookloop.cli.console_log import (
     WAITING_MAX,
@@ -157,7 +158,7 @@ def test_a_reader_that_has_gone_is_noticed():
     for _ in range(100):
         log.write(Record(AT, LogLevel.INFO, "x", "y"))
 
-    assert told.acquire(timeout=10)
+    assert told.acquire(timeout=PATIENCE)
     log.write(Record(AT, LogLevel.INFO, "x", "y"))
     log.close()
     os.close(writing)

@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 import pytest
 import uvloop
+from patience import PATIENCE
 
 from hookloop import Hooks
 from hookloop.testing import make, sign
@@ -29,11 +30,11 @@ request_id = contextvars.ContextVar("request_id", default="none")
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Callable:
-    """Run a coroutine to its end on a loop of its own, in debug mode, for no longer than 5 s."""
+    """Run a coroutine to its end on a loop of its own, in debug mode, and not for ever."""
 
     def run(main: Awaitable):
         with asyncio.Runner(debug=True, loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(asyncio.wait_for(main, 5))
+            return runner.run(asyncio.wait_for(main, PATIENCE))
 
     return run
 

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Awaitable, Callable
 
 import pytest
+from patience import PATIENCE, TEST_PATIENCE
 
 from hookloop.errors import ConfigError, StoreError
 from hookloop.ledger import worker as worker_module
@@ -16,7 +17,6 @@ from hookloop.ledger.worker import Failed, Worker, WorkerSettings
 from hookloop.schedule import RetrySchedule
 from hookloop.testing.clock import ManualClock
 
-WAIT_SECONDS = 10.0
 SCHEDULE = RetrySchedule((0.0, 0.0))
 QUICK = WorkerSettings(poll_seconds=0.01, lease_seconds=0.2, stop_seconds=0.05)
 
@@ -50,7 +50,7 @@ async def states(store) -> list[State]:
 
 async def until(condition) -> None:
     """Return once the coroutine function *condition* says so."""
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110  # a condition in a store rings no bell
             await asyncio.sleep(0)
 
@@ -68,7 +68,7 @@ def working(test):
     @functools.wraps(test)
     def run(*args, **kwargs):
         async def main():
-            async with asyncio.timeout(3 * WAIT_SECONDS):
+            async with asyncio.timeout(TEST_PATIENCE):
                 await test(*args, **kwargs)
 
         asyncio.run(main())

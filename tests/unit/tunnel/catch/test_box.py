@@ -5,6 +5,7 @@ import functools
 from dataclasses import replace
 
 import pytest
+from patience import PATIENCE, TEST_PATIENCE
 
 from hookloop.clock import SystemClock
 from hookloop.errors import ConfigError, StoreError
@@ -24,8 +25,6 @@ from hookloop.tunnel.catch.observer import (
 )
 from hookloop.tunnel.catch.rules import CatchRules
 from hookloop.tunnel.wire.messages import Request
-
-WAIT_SECONDS = 10.0
 
 
 class App:
@@ -75,7 +74,7 @@ def impatient(monkeypatch):
 
 async def until(condition) -> None:
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             tick = asyncio.Event()
             loop.call_later(0.001, tick.set)
@@ -102,7 +101,7 @@ def with_box(*, app=None, store=None, rules=None):
                 running = asyncio.ensure_future(box.run())
                 await box.wait_looked()
                 try:
-                    async with asyncio.timeout(3 * WAIT_SECONDS):
+                    async with asyncio.timeout(TEST_PATIENCE):
                         await test(box, the_app, watching)
                 finally:
                     assert not running.done()
