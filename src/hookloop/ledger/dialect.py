@@ -37,9 +37,9 @@ class Postgres:
     name = "postgresql"
     for_update = " FOR UPDATE"
     skip_locked = " FOR UPDATE SKIP LOCKED"
-    numbers = "(SELECT value::bigint FROM json_array_elements_text(?::json))"
+    numbers = "(SELECT value::bigint FROM json_array_elements_text(?::text::json))"
     """The values of one parameter, a JSON array of numbers."""
-    words = "(SELECT value FROM json_array_elements_text(?::json))"
+    words = "(SELECT value FROM json_array_elements_text(?::text::json))"
     """The same of texts. JSON, because every driver can pass a text."""
 
     def __init__(self, prefix: str = "hookloop_") -> None:
@@ -83,7 +83,7 @@ class Postgres:
         return Query(
             f"INSERT INTO {self.prefix}dedupe AS d (source, key, message, body_sha256, until)"  # noqa: S608
             " SELECT source, key, message, decode(sha, 'hex'), until"
-            " FROM json_to_recordset(?::json)"
+            " FROM json_to_recordset(?::text::json)"
             " AS t(source text, key text, message bigint, sha text, until float8)"
             " ON CONFLICT (source, key) DO UPDATE SET message = excluded.message,"
             " body_sha256 = excluded.body_sha256, until = excluded.until WHERE d.until <= ?"
@@ -95,7 +95,7 @@ class Postgres:
         """A condition: these two columns are in one parameter, a JSON array of pairs."""
         return (
             f"({left}, {right}) IN (SELECT value->>0, value->>1"  # noqa: S608  # our columns
-            " FROM json_array_elements(?::json))"
+            " FROM json_array_elements(?::text::json))"
         )
 
     def lock_order_keys(self, keys: Collection[tuple[str, str]]) -> list[Query]:
@@ -109,7 +109,7 @@ class Postgres:
         return [
             Query(
                 "SELECT pg_advisory_xact_lock(value::bigint)"
-                " FROM json_array_elements_text(?::json)",
+                " FROM json_array_elements_text(?::text::json)",
                 (json.dumps(numbers),),
             )
         ]
