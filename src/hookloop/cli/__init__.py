@@ -2,11 +2,21 @@
 
 import sys
 
-__all__ = ["main"]
+__all__ = ["main", "ngrok_main"]
 
 
 def main() -> None:
     """Run the command line; the entry point of the installed `hookloop` script."""
+    _run()
+
+
+def ngrok_main() -> None:
+    """Run `hookloop ngrok`, as a script of its own: `hookloop-ngrok`."""
+    sys.argv.insert(1, "ngrok")
+    _run()
+
+
+def _run() -> None:
     try:
         from .app import app
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ from .doctor import doctor
 from .endpoints import endpoints
 from .events import events
 from .http import http
+from .ngrok import ngrok
 from .relay import relay
 from .sandbox import sandbox
 from .start import start
@@ -54,6 +55,7 @@ app.add_typer(doctor, name="doctor")
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(events, name="events")
 app.command()(http)
+app.add_typer(ngrok, name="ngrok")
 app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")
 app.command()(start)

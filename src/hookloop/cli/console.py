@@ -84,7 +84,10 @@ class AgentConsole:
         self._was_up = True
         self._state.session_up()
         self._say(LogLevel.INFO, "tunnel session started", "tunnels.session", sentence="online")
-        self._say(LogLevel.DEBUG, "client session established", "csess")
+        # Programs that start ngrok wait for this line too; to people it says what they just read.
+        is_for_people = self._log is not None and self._log.form is LogFormat.TERM
+        level = LogLevel.DEBUG if is_for_people else LogLevel.INFO
+        self._say(level, "client session established", "csess")
 
     def session_down(self, reason: str, retry_seconds: float) -> None:
         self._state.session_down(reason, retry_seconds)
@@ -152,6 +155,10 @@ class AgentConsole:
         self._state.web_interface(url)
         addr = url.removeprefix("http://").rstrip("/")
         self._say(LogLevel.INFO, "starting web service", "web", addr=addr)
+
+    def failed(self, why: str) -> None:
+        """The command ends for the reason *why*: the log's last line."""
+        self._say(LogLevel.CRIT, "command failed", "app", sentence=f"failed: {why}", err=why)
 
     def note(self, kind: NoteKind, text: str) -> None:
         """

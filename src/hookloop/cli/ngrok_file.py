@@ -6,14 +6,20 @@ it; one that only tunes or decorates is a warning. Nothing is passed over in sil
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookloop.errors import ConfigError
 
 from .project_file import Problems, Project, tunnel_options
 
-__all__ = ["read_ngrok_yml"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hookloop.tunnel.agent.options import TunnelOptions
+
+__all__ = ["read_definition", "read_ngrok_yml"]
 
 # Of the agent as a whole. What stands here is known and not used.
 _UNUSED = {
@@ -111,6 +117,31 @@ def read_ngrok_yml(path: Path, text: str) -> Project:
         tunnels += [options] if options is not None else []
     problems.raise_if_any()
     return Project(path, None, None, tuple(tunnels), tuple(problems.warnings))
+
+
+def read_definition(
+    definition: "Mapping[str, Any]", *, is_endpoint: bool, warn: Callable[[str], None]
+) -> "TunnelOptions":
+    """
+    Return the tunnel of one definition, of version 2, or of version 3 where it *is_endpoint*.
+
+    *warn* is told what is not done where it does no harm. Raises `ConfigError`.
+    """
+    name = str(definition.get("name") or "")
+    table = {key: value for key, value in definition.items() if key != "name"}
+    problems = Problems(Path(name or "tunnel"), lambda _where: None)
+    known = _ENDPOINT_READ if is_endpoint else _READ
+    _look_over(table, (), problems, known, _TUNNEL_UNUSED, _TUNNEL_IMPOSSIBLE)
+    values = (_endpoint if is_endpoint else _tunnel)(table, (), problems)
+    options = None
+    if "upstream" in values:
+        options = tunnel_options(name, values, (), problems)
+    problems.raise_if_any()
+    for warning in problems.warnings:
+        warn(warning)
+    if options is None:
+        raise ConfigError("the tunnel has no address to lead to")
+    return options
 
 
 _Told = tuple[str, tuple[tuple[str, ...], dict[str, Any]]]

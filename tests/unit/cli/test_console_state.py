@@ -216,7 +216,7 @@ def test_all_of_it_is_a_line_in_the_log(state, clock):
     assert [(line["lvl"], line["msg"], line["obj"]) for line in lines] == [
         ("dbug", "connecting", "csess"),
         ("info", "tunnel session started", "tunnels.session"),
-        ("dbug", "client session established", "csess"),
+        ("info", "client session established", "csess"),
         ("info", "started tunnel", "tunnels"),
         ("info", "starting web service", "web"),
         ("info", "exchange", "http"),
