@@ -7,15 +7,21 @@ A URL names one (`backend_for`); `Inbox` takes any object that keeps the protoco
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
 from hookloop.ledger.store import Lease, Store
+from hookloop.ledger.your_transaction import LeaseLostError as LeaseLost
 
-__all__ = ["Backend", "LeaseLost", "MemoryBackend", "SqliteBackend", "Transactions", "backend_for"]
-
-
-class LeaseLost(Exception):  # noqa: N818  # what it says has happened; it undoes a transaction
-    """Somebody else has the delivery by now: the transaction is rolled back, nothing is settled."""
+__all__ = [
+    "Backend",
+    "LeaseLost",
+    "MemoryBackend",
+    "PostgresBackend",
+    "SqliteBackend",
+    "Transactions",
+    "backend_for",
+]
 
 
 class Transactions(Protocol):
@@ -89,7 +95,32 @@ class SqliteBackend:
         return SqliteStore(self.path)
 
     def transactions(self, _store: Store) -> Transactions | None:
-        return None
+        from .transactions import SqliteTransactions
+
+        return SqliteTransactions(self.path)
+
+
+class PostgresBackend:
+    """Tables of a Postgres database, for several machines; see `hookloop.ledger.postgres`."""
+
+    any_loop = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        self.name = f"postgresql://{parts.hostname or ''}{parts.path}"
+
+    async def open(self) -> Store:
+        from hookloop.ledger.postgres import PostgresStore
+
+        return await PostgresStore.open(self.url)
+
+    def transactions(self, store: Store) -> Transactions | None:
+        from hookloop.ledger.postgres import PostgresStore
+
+        from .transactions import PostgresTransactions
+
+        return PostgresTransactions(self.url, store) if isinstance(store, PostgresStore) else None
 
 
 def backend_for(url: str) -> Backend:
@@ -111,11 +142,7 @@ def backend_for(url: str) -> Backend:
             )
         return SqliteBackend(Path(rest.removeprefix("///")))
     if scheme in ("postgresql", "postgres"):
-        return _postgres(url)
+        return PostgresBackend(url)
     raise ConfigError(
         f"an inbox cannot be kept at {scheme}:...: use sqlite:///hooks.db or postgresql://..."
     )
-
-
-def _postgres(_url: str) -> Backend:
-    raise ConfigError("this version of hookloop keeps no inbox in Postgres: use sqlite:///hooks.db")

@@ -1,7 +1,7 @@
 """Wakes whoever waits for something to become due, within one process."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from threading import Lock
 
@@ -23,18 +23,16 @@ class Bell:
     def ring(self, targets: Collection[str]) -> None:
         """Wake those who wait for one of *targets*."""
         with self._lock:
-            wanted = [
+            waiters = [
                 waiter for waiter, own in self._waiters.items() if not own.isdisjoint(targets)
             ]
-        for waiter in wanted:
-            with suppress(RuntimeError):  # its loop is closed: nobody waits
-                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
+        _wake(waiters)
 
     def ring_all(self) -> None:
         """Wake everybody who waits."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        with self._lock:
+            waiters = list(self._waiters)
+        _wake(waiters)
 
     async def wait(self, targets: Collection[str], seconds: float) -> None:
         """Return at a ring for one of *targets*, or after *seconds*."""
@@ -48,6 +46,12 @@ class Bell:
                 del self._waiters[waiter]
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+def _wake(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        with suppress(RuntimeError):  # its loop is closed: nobody waits
+            waiter.get_loop().call_soon_threadsafe(_resolve, waiter)
+
+
+def _resolve(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

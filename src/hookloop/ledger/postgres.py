@@ -266,6 +266,21 @@ class PostgresStore:
         if self._is_closed:
             raise StoreError(f"the ledger {self.name} is closed")
 
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """
+        Lend an asyncpg connection, in a transaction that ends with the block.
+
+        For rows of your own beside ours (`your_transaction`); the errors are asyncpg's.
+        """
+        self._require_open()
+        async with (
+            self._pool.acquire(timeout=self._settings.statement_seconds) as connection,
+            connection.transaction(),
+        ):
+            await self._limit(connection)
+            yield connection
+
     # --- transactions -----------------------------------------------------------------------
 
     async def _write(self, name: str, steps: Callable[[float | None], Steps[Answer]]) -> Answer:
