@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz oldest lint format bench build lock clean
+.PHONY: help demo test test-all coverage fuzz oldest lint format bench build lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,11 +23,14 @@ help:  ## show this list
 demo: .venv/.standard  ## the whole loop on this machine: sandbox, relay, agent, app, handler
 	@$(BIN)/hookloop demo $(ARGS)
 
-test: .venv/.dev  ## every test but the long suites, with coverage (ARGS="-k name" for a part)
-	$(PYTEST) -m "not slow" --cov --cov-report=term $(ARGS)
+test: .venv/.dev  ## every test but the long suites (ARGS="-k name" for a part)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: .venv/.dev  ## the long suites too: soak and fuzz
-	$(PYTEST) --cov --cov-report=term $(ARGS)
+	$(PYTEST) $(ARGS)
+
+coverage: .venv/.dev  ## the tests once more, slower, for the lines and branches they miss
+	$(PYTEST) -m "not slow" --cov --cov-report=term $(ARGS)
 
 OLDEST_TESTS := tests/integration/test_examples.py tests/integration/test_examples_raw_body.py \
 	tests/integration/events/test_status_table.py

@@ -466,7 +466,7 @@ async def start_relay(folder: Path, port: int):
 
 
 def upstream_app(port: int, captures: Recorder) -> UpstreamApp:
-    config = TunnelConfig(Upstream("127.0.0.1", port), response_seconds=0.05)
+    config = TunnelConfig(Upstream("127.0.0.1", port))
     return UpstreamApp(config, SystemClock(), captures)
 
 

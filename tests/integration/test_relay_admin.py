@@ -82,7 +82,7 @@ async def test_only_get_reads_it():
 @on_a_loop
 async def test_a_relay_that_stops_is_not_ready_first():
     """It takes all a load balancer still sends, until that has noticed."""
-    async with loop_of(relay={**ADMIN, "unready_seconds": 0.3}) as loop:
+    async with loop_of(relay={**ADMIN, "unready_seconds": 2.0}) as loop:
         stopping = asyncio.ensure_future(loop.relay.stop())
         await until(loop.relay.why_not_ready)
         ready, live = await ask_admin(loop, READY), await ask_admin(loop, LIVE)

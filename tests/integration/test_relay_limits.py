@@ -41,7 +41,7 @@ def code_of(message) -> str:
 @on_a_loop
 async def test_a_body_that_comes_too_slowly_is_408():
     """One that never pauses long enough to be idle: a byte now and then would do for hours."""
-    limits = {"body_rate_min": 10_000, "rate_grace_seconds": 0.1}
+    limits = {"body_rate_min": 10_000, "rate_grace_seconds": 0.5}
     async with loop_of(lambda served: served.body(), relay=limits) as loop:
         caller = await loop.call()
         await caller.send(post(bytes(10_000))[:-9_000])
@@ -58,19 +58,19 @@ async def test_a_body_that_comes_too_slowly_is_408():
         await until(has_answered)
 
     assert answering.result().status == 408
-    assert sent > 10
+    assert sent > 2
 
 
 @on_a_loop
 async def test_a_body_that_the_app_reads_slowly_is_not_the_callers_fault():
     """The time that the relay waits for the agent does not count."""
-    limits = {"body_rate_min": 1_000_000, "rate_grace_seconds": 0.3, "body_idle_seconds": 0.3}
+    limits = {"body_rate_min": 1_000_000, "rate_grace_seconds": 0.7, "body_idle_seconds": 0.7}
     body = bytes(4 * 1024 * 1024)
 
     async def app(served):
         served.writer.transport.pause_reading()
         waited = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.8, waited.set)
+        asyncio.get_running_loop().call_later(1.5, waited.set)
         await waited.wait()
         served.writer.transport.resume_reading()
         await served.answer(b"%d" % len(await served.body()))

@@ -264,7 +264,7 @@ async def test_a_relay_that_is_stopped_cuts_what_does_not_end():
 @on_a_loop
 async def test_a_silent_connection_is_cut_when_the_owner_wants_it():
     """The longest silence is a setting; nothing limits how long it lives otherwise."""
-    async with websocket(echo, relay={"upgraded_idle_seconds": 0.2}) as (_, client):
+    async with websocket(echo, relay={"upgraded_idle_seconds": 1.0}) as (_, client):
         await client.send("hello")
         await client.recv()
         with pytest.raises(ConnectionClosedError):
