@@ -15,6 +15,7 @@ from tunnel_loop import TOKEN, echo, on_a_loop, relay_config, running_upstream, 
 
 import hookloop
 from hookloop.errors import ConfigError, RefusedError, RemoteError
+from hookloop.testing import captures
 from hookloop.tunnel.relay import running_relay
 
 
@@ -229,3 +230,14 @@ def test_an_impatient_start_leaves_no_thread():
             connection.start()
 
     assert "hookloop-tunnel" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_test_waits_for_what_comes_through():
+    """`captures` is the tunnel's sink: told by its thread, asked by the test's."""
+    with running_app() as port, captures() as seen:
+        with hookloop.tunnel.connect(port, sink=seen) as tunnel:
+            get(tunnel.url)
+            came = seen.wait(path="/", status=200)
+
+    assert came.exchange.is_exact
+    assert came.method == "GET"

@@ -146,3 +146,12 @@ def test_a_test_gets_a_stripe_of_its_own(tmp_path):
 
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_the_fixture_captures_waits_for_what_comes_through(tmp_path: Path):
+    """Each test has an empty one."""
+    test = "def test(captures):\n    assert captures.all == ()\n    captures.wait(seconds=0)\n"
+    done = run(tmp_path, test=test)
+
+    assert done.returncode == 1
+    assert "no exchange within 0 s; nothing came" in done.stdout

@@ -9,11 +9,13 @@ Test your handlers through the bytes they get in production.
 
 `make` builds an event of any type Stripe has, from the classes of the installed `stripe`
 package; `sign` signs it; `send` posts it to your application; `chaos` delivers events as
-badly as the internet can. With pytest, the fixture ``stripe_events`` has all of them.
+badly as the internet can; `captures` waits for what comes through a tunnel. With pytest, the
+fixture ``stripe_events`` has all of them but the last, which is the fixture ``captures``.
 Importing this loads the standard library alone. Read `made_event` first.
 """
 
 from .answer import Answer
+from .captures import CapturedExchange, Captures, captures
 from .chaos import achaos, chaos
 from .chaos_report import ChaosError, ChaosReport
 from .clock import ManualClock
@@ -26,6 +28,8 @@ from .stripe_events import StripeEvents
 __all__ = [
     "SECRET",
     "Answer",
+    "CapturedExchange",
+    "Captures",
     "ChaosError",
     "ChaosReport",
     "CommitPoints",
@@ -35,6 +39,7 @@ __all__ = [
     "StripeEvents",
     "achaos",
     "asend",
+    "captures",
     "chaos",
     "make",
     "make_thin",

@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .captures import Captures
     from .stripe_events import StripeEvents
     from .stripe_sandbox import SandboxServer, StripeSandbox
 
@@ -79,3 +80,11 @@ def stripe_sandbox(stripe_sandbox_server: "SandboxServer") -> "Iterator[StripeSa
     account = stripe_sandbox_server.account()
     yield account
     account.close()
+
+
+@pytest.fixture
+def captures() -> "Captures":
+    """Wait for what comes through a tunnel: give it to `hookloop.tunnel.connect` as its sink."""
+    from .captures import captures
+
+    return captures()
