@@ -2,6 +2,7 @@
 
 import asyncio
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,6 +43,10 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; 0.0.0.0 lets the network in.")
     ] = "127.0.0.1",
+    unix_socket: Annotated[
+        Path | None,
+        typer.Option(help="Listen there too: for Stripe's CLI, by STRIPE_CLI_UNIX_SOCKET."),
+    ] = None,
     live_retries: Annotated[
         bool,
         typer.Option(
@@ -86,6 +91,7 @@ def serve(
         config = SandboxConfig(
             host=host,
             port=port,
+            unix_socket=unix_socket,
             retry_schedule=schedule,
             stub=stub,
             rate_limit=rate_limit,

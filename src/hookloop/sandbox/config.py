@@ -1,6 +1,7 @@
 """All that can be set about a sandbox, checked once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hookloop.errors import ConfigError
 from hookloop.schedule import STRIPE_TEST, RetrySchedule
@@ -23,6 +24,8 @@ class SandboxConfig:
     """The address to listen on; any other than loopback lets the network in."""
     port: int = PORT_DEFAULT
     """0 takes a free one."""
+    unix_socket: Path | None = None
+    """A Unix socket to listen on too: what ``STRIPE_CLI_UNIX_SOCKET`` of Stripe's CLI names."""
     stub: bool = False
     """Whether what has no state is answered by its shape, instead of refused."""
     rate_limit: int | None = None

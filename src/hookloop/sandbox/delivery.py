@@ -81,6 +81,8 @@ class Delivery:
     """When it is due, in Unix seconds; None for at once, and for no more."""
     reason: str | None = None
     """Why it was given up, where no attempt tells."""
+    url: str | None = None
+    """Where it went, where no endpoint tells: to whom Stripe's command line forwards."""
 
 
 def owed_endpoints(event_type: str, endpoints: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -182,7 +184,7 @@ def visible_delivery(delivery: Delivery, endpoint: Mapping[str, Any] | None) -> 
         "object": "hookloop.delivery",
         "event": delivery.event_id,
         "webhook_endpoint": delivery.endpoint_id,
-        "url": None if endpoint is None else endpoint["url"],
+        "url": delivery.url if endpoint is None else endpoint["url"],
         "state": delivery.state.value,
         "reason": delivery.reason,
         "next_attempt": delivery.next_attempt,

@@ -13,6 +13,7 @@ from .errors import ApiError
 from .idempotency import RETENTION_SECONDS as ANSWER_RETENTION_SECONDS
 from .idempotency import SavedAnswer
 from .objects.event import RETENTION_SECONDS as EVENT_RETENTION_SECONDS
+from .observer import EventObserver, nobody
 from .store import Changes, Json, Page, PageRequest, Task
 from .transaction import EVENT_KIND
 
@@ -26,7 +27,8 @@ ANSWERS_MAX = 10_000  # Of an account, about 20 MB: every POST of Stripe's clien
 class MemoryAccounts:
     """The accounts of one sandbox, made when their key is first seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: EventObserver = nobody) -> None:
+        self._observer = observer
         self._stores: dict[bytes, MemoryStore] = {}
         self._by_id: dict[str, MemoryStore] = {}
 
@@ -44,7 +46,7 @@ class MemoryAccounts:
                     "own, and takes no more; restart it, or use fewer keys.",
                     code="rate_limit",
                 )
-            store = self._stores[account.digest] = MemoryStore(account)
+            store = self._stores[account.digest] = MemoryStore(account, self._observer)
             self._by_id[account.account_id] = store
         return store
 
@@ -103,8 +105,9 @@ class _Shelf:
 class MemoryStore:
     """One account in memory. A commit cannot fail half-way: it only sets dictionary items."""
 
-    def __init__(self, account: AccountKey) -> None:
+    def __init__(self, account: AccountKey, observer: EventObserver = nobody) -> None:
         self.account = account
+        self._observer = observer
         self._tasks: list[Task] = []  # a heap
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)
         self._deliveries: dict[str, dict[str, Delivery]] = {}
@@ -177,6 +180,8 @@ class MemoryStore:
             self._answers[changes.answer.key] = changes.answer
         self._forget_events(now)
         self._forget_answers(now)
+        for event in (*changes.events, *changes.told_again):
+            self._observer.event_happened(self.account, event)
 
     def _put_delivery(self, delivery: Delivery) -> None:
         self._deliveries.setdefault(delivery.event_id, {})[delivery.endpoint_id] = delivery

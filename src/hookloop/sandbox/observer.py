@@ -8,10 +8,14 @@ runs on the path of requests and deliveries.
 from dataclasses import dataclass
 from typing import Protocol
 
+from .authentication import AccountKey
+from .store import Json
+
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
     "DeliveryObserver",
+    "EventObserver",
     "RequestAnswered",
     "RequestObserver",
     "nobody",
@@ -86,7 +90,16 @@ class DeliveryObserver(Protocol):
     def attempt_ended(self, attempt: AttemptEnded) -> None: ...
 
 
+class EventObserver(Protocol):
+    """Told of every event, once it is kept."""
+
+    def event_happened(self, account: AccountKey, event: Json) -> None: ...
+
+
 class _Nobody:
+    def event_happened(self, account: AccountKey, event: Json) -> None:
+        """Pay no heed."""
+
     def request_answered(self, request: RequestAnswered) -> None:
         """Pay no heed."""
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from random import SystemRandom
 
@@ -12,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
@@ -20,9 +21,9 @@ from hookloop.errors import ConfigError
 from hookloop.shapes.sample import SampleRandom
 from hookloop.version import __version__
 
-from .address import base_address, bound_socket
+from .address import base_address, bound_socket, unix_socket
 from .api import Api, ApiAnswer, ApiRequest
-from .authentication import authenticate
+from .authentication import AccountKey, authenticate
 from .catalogue import installed_catalogue
 from .client import AiohttpTransport, Transport
 from .clock_routes import ClockRoutes
@@ -33,7 +34,9 @@ from .moving_clock import MovingClock
 from .observer import DeliveryObserver, RequestAnswered, RequestObserver, nobody
 from .page_server import PageServer
 from .rate_limit import RateLimit
-from .store import Changes
+from .store import Changes, Json
+from .stripe_cli import CliSessions
+from .stripe_cli_routes import StripeCliRoutes
 from .time_machine import TimeMachine
 from .timekeeper import Timekeeper
 from .transaction import ENDPOINT_KIND
@@ -132,7 +135,10 @@ async def running_sandbox(
     random = random or SystemRandom()
     catalogue = installed_catalogue()
     failure: Exception | None = None
-    with bound_socket(config.host, config.port) as bound:
+    with (
+        bound_socket(config.host, config.port) as bound,
+        unix_socket(config.unix_socket) as in_files,
+    ):
         async with (
             AiohttpTransport(timeout_seconds=config.attempt_timeout_seconds) as client,
             asyncio.TaskGroup() as group,
@@ -146,17 +152,21 @@ async def running_sandbox(
                 SystemRandom(),
                 signing_clock=real_clock,
             )
-            accounts = MemoryAccounts()
+            cli_sessions = CliSessions(random, catalogue.api_version)
+            accounts = MemoryAccounts(_CliObserver(cli_sessions, real_clock))
             limit = None if config.rate_limit is None else RateLimit(config.rate_limit)
             api = Api(accounts, catalogue, random, stub=config.stub, rate_limit=limit)
             timekeeper = Timekeeper(api, worker, clock)
-            app = ApiApp(api, accounts, worker, timekeeper, clock, requests)
+            app = ApiApp(api, accounts, worker, timekeeper, clock, requests, cli_sessions)
             pages = PageServer(api, accounts, worker, timekeeper, clock)
             time_machine = TimeMachine(clock, timekeeper, worker)
-            server = _server(app, pages, ClockRoutes(time_machine))
+            cli = StripeCliRoutes(cli_sessions, accounts, real_clock, lambda: base_address(bound))
+            server = _server(
+                app, [*pages.routes(), *ClockRoutes(time_machine).routes(), *cli.routes()]
+            )
             delivering = group.create_task(worker.run())
             keeping_time = group.create_task(timekeeper.run())
-            group.create_task(server.serve(sockets=[bound]))
+            group.create_task(server.serve(sockets=[bound, *in_files]))
             await server.listening.wait()
             try:
                 yield Sandbox(base_address(bound), app, worker, timekeeper, time_machine)
@@ -182,6 +192,7 @@ class ApiApp:
         timekeeper: Timekeeper,
         clock: Clock,
         observer: RequestObserver,
+        cli_sessions: CliSessions,
     ) -> None:
         self.accounts = accounts
         self.requests = 0
@@ -190,6 +201,7 @@ class ApiApp:
         self._timekeeper = timekeeper
         self._clock = clock
         self._observer = observer
+        self._cli_sessions = cli_sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other scopes (WebSocket) have no endpoint here."""
@@ -210,6 +222,9 @@ class ApiApp:
         if answer.store is not None:
             self._timekeeper.look_at(answer.store)
         await _send(send, answer)
+        if answer.store is not None:
+            log = _log_line(scope["method"], path, answer, self._clock.wall())
+            self._cli_sessions.request_answered(answer.store.account, log)
         self._observer.request_answered(
             RequestAnswered(
                 scope["method"],
@@ -233,6 +248,32 @@ class ApiApp:
             # A bug of ours. The client is told that, and the log has the rest.
             _log.exception("%s %s failed", request.method, path)
             return self._api.refuse(_our_fault())
+
+
+class _CliObserver:
+    """Lets those who listen by Stripe's command line hear of each event."""
+
+    def __init__(self, sessions: CliSessions, clock: Clock) -> None:
+        self._sessions = sessions
+        self._clock = clock
+
+    def event_happened(self, account: AccountKey, event: Json) -> None:
+        self._sessions.event_happened(account, event, now=self._clock.wall())
+
+
+def _log_line(method: str, path: str, answer: ApiAnswer, now: float) -> Json:
+    """Return a request as ``stripe logs tail`` is told of it."""
+    told = json.loads(answer.body).get("error") if answer.status >= 400 else None
+    names = ("type", "charge", "code", "decline_code", "message", "param")
+    return {
+        "created_at": int(now),
+        "livemode": False,
+        "method": method,
+        "request_id": answer.request_id,
+        "status": answer.status,
+        "url": path,
+        "error": {name: told.get(name, "") for name in names} if told else {},
+    }
 
 
 class _Server(uvicorn.Server):
@@ -261,9 +302,8 @@ def _rules(config: SandboxConfig) -> DeliveryRules:
     )
 
 
-def _server(app: ApiApp, pages: PageServer, clock: ClockRoutes) -> _Server:
-    routes = [Route("/", _about), *pages.routes(), *clock.routes(), Mount("/", app=app)]
-    site = Starlette(routes=routes)
+def _server(app: ApiApp, routes: Iterable[BaseRoute]) -> _Server:
+    site = Starlette(routes=[Route("/", _about), *routes, Mount("/", app=app)])
     return _Server(
         uvicorn.Config(
             site,
@@ -274,7 +314,7 @@ def _server(app: ApiApp, pages: PageServer, clock: ClockRoutes) -> _Server:
             log_level=logging.CRITICAL,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
-            ws="none",
+            ws="websockets-sansio",
         )
     )
 

@@ -41,6 +41,8 @@ class Changes:
     """(kind, id) to forget: gone from lists and from `Store.find`."""
     events: list[Json] = field(default_factory=list)
     """Event objects in causal order."""
+    told_again: list[Json] = field(default_factory=list)
+    """Events of before that whoever listens to the account is to hear of once more."""
     deliveries: list[Delivery] = field(default_factory=list)
     """New ones and new states of old ones."""
     tasks: list[Task] = field(default_factory=list)

@@ -26,6 +26,8 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
+        """Where each came to."""
         self.statuses: list[int] = []
         """The next answers; 200 once there are none."""
         self.headers: dict[str, str] = {}
@@ -56,10 +58,17 @@ class Receiver:
         async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: len(self.received) >= count)
 
+    async def first_at(self, path: str) -> tuple[dict[str, str], bytes]:
+        """Return the first thing that came to *path*, once something has."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: path in self.paths)
+        return self.received[self.paths.index(path)]
+
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
         async with self._changed:
             self.received.append((dict(request.headers), body))
+            self.paths.append(request.path)
             self._changed.notify_all()
         await self.gate.wait()
         status = self.statuses.pop(0) if self.statuses else 200

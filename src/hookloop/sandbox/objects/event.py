@@ -54,9 +54,12 @@ def retry(transaction: Transaction, arguments: Arguments, path: Mapping[str, str
     """
     Deliver an event again, to the endpoint named or to all that want its type.
 
-    What Stripe's command line and dashboard call to resend.
+    What Stripe's command line and dashboard call to resend; the former may ask for it itself.
     """
     event = _existing(transaction, path["id"])
+    if arguments.get("for_stripecli"):
+        transaction.changes.told_again.append(event)
+        return visible_event(event, transaction.store)
     endpoints = transaction.store.everything(ENDPOINT_KIND)
     wanted = arguments.get("webhook_endpoint")
     if wanted is None:
@@ -146,5 +149,12 @@ OPERATIONS = (
     simulated("GET", URL, list_, **LIST),
     simulated("GET", f"{URL}/{{id}}", retrieve),
     simulated("GET", f"{URL}/{{id}}/deliveries", list_deliveries),
-    simulated("POST", f"{URL}/{{id}}/retry", retry, webhook_endpoint=Text(unsettable=False)),
+    simulated(
+        "POST",
+        f"{URL}/{{id}}/retry",
+        retry,
+        for_stripecli=Boolean(),
+        webhook_endpoint=Text(unsettable=False),
+        account=Text(),
+    ),
 )
