@@ -29,6 +29,8 @@ new_messages = st.builds(
     targets=st.sampled_from([("a",), ("b",), ("a", "b")]),
     key=st.none() | st.sampled_from(["k1", "k2", "k3"]),
     order_key=st.none() | st.sampled_from(["o1", "o2"]),
+    ordered_targets=st.none() | st.sampled_from([frozenset(), frozenset("a"), frozenset("ab")]),
+    rank=st.sampled_from([0.0, 1.0, 2.0]),
     type=st.sampled_from(["x", "y"]),
 )
 outcomes = st.one_of(

@@ -19,6 +19,7 @@ from .start import start
 from .tcp import tcp
 from .tls import tls
 from .trigger import trigger
+from .worker import worker
 
 __all__ = ["app"]
 
@@ -62,3 +63,4 @@ app.command()(start)
 app.command()(tcp)
 app.command()(tls)
 app.command()(trigger)
+app.command()(worker)

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,9 +52,27 @@ def target_names(handlers: Sequence[Handler]) -> dict[Handler, str]:
     for handler in handlers:
         if handler in names:
             continue
-        number = seen[handler.name] = seen.get(handler.name, 0) + 1
-        names[handler] = f"{PREFIX}{handler.name}" + (f"#{number}" if number > 1 else "")
+        name = _imported_name(handler.name)
+        number = seen[name] = seen.get(name, 0) + 1
+        names[handler] = f"{PREFIX}{name}" + (f"#{number}" if number > 1 else "")
     return names
+
+
+def _imported_name(name: str) -> str:
+    """
+    Return *name* as it is where its module is imported.
+
+    A receiver that is run as a program is ``__main__``, and its worker imports it by its name.
+    """
+    module, dot, rest = name.partition(".")
+    if module != "__main__":
+        return name
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return f"{spec.name.removesuffix('.__main__')}{dot}{rest}"
+    file = getattr(main, "__file__", None)
+    return f"{Path(file).stem}{dot}{rest}" if file else name
 
 
 def wants_transaction(handler: Handler) -> bool:

@@ -4,6 +4,8 @@ One message owed to one target: its states, its moves, and the fence around a le
 This is the law for every store. Pure: a store reads a `Delivery`, lets a function of this
 file say what becomes of it, and writes that; ``now`` is Unix seconds of the store's clock.
 
+    WAITING <─yield── READY, where an older one has come late
+
     WAITING ──advance──> READY ──claim──> LEASED ──finish──> DONE ──replay──┐
                           ^ ^               │ │                             │
                           │ └─retry,release─┘ └──give up──> DEAD ──replay──┤
@@ -37,10 +39,12 @@ __all__ = [
     "advanced",
     "claimed",
     "extended",
+    "gives_way",
     "is_held",
     "lost",
     "replayed",
     "settled",
+    "yielded",
 ]
 
 DETAIL_CHARACTERS_MAX = 4096
@@ -76,6 +80,8 @@ class Move(Enum):
 
     ADVANCE = "advance"
     """The ones before it are settled."""
+    YIELD = "yield"
+    """One of a lower rank has come late, and goes first."""
     CLAIM = "claim"
     FINISH = "finish"
     RETRY = "retry"
@@ -90,6 +96,7 @@ class Move(Enum):
 # The whole law: a move that is not listed is a bug of ours.
 MOVES: dict[tuple[State, Move], State] = {
     (State.WAITING, Move.ADVANCE): State.READY,
+    (State.READY, Move.YIELD): State.WAITING,
     (State.READY, Move.CLAIM): State.LEASED,
     (State.LEASED, Move.FINISH): State.DONE,
     (State.LEASED, Move.RETRY): State.READY,
@@ -114,7 +121,7 @@ class Delivery:
     """One message owed to one target."""
 
     id: int
-    """Grows with its message: the order of an order key."""
+    """Grows with its message: the order of an order key, among equal ranks."""
     message: int
     target: str
     order_key: str | None
@@ -133,6 +140,8 @@ class Delivery:
     """When it became DONE or DEAD; None while it is owed."""
     detail: str = ""
     """What the latest attempt left behind."""
+    rank: float = 0.0
+    """Its message's: who goes first within an order key, before the id."""
 
     @property
     def lease(self) -> LeaseId:
@@ -284,12 +293,22 @@ def advanced(delivery: Delivery) -> Delivery:
     return replace(delivery, state=_next(delivery, Move.ADVANCE))
 
 
+def gives_way(head: Delivery, *, rank: float) -> bool:
+    """Return whether *head* of an order key lets one of *rank* go first, which has just come."""
+    return head.state is State.READY and head.rank > rank
+
+
+def yielded(delivery: Delivery) -> Delivery:
+    """Return *delivery*, which `gives_way`, waiting; a retry's time stays what it was."""
+    return replace(delivery, state=_next(delivery, Move.YIELD))
+
+
 def replayed(delivery: Delivery, *, due_at: float, has_head: bool) -> Delivery:
     """
     Return *delivery* owed again from *due_at* on, with a fresh count of failures.
 
     With *has_head*, another one of its order key is not settled: it waits its turn, which by
-    its id comes before that of all younger ones.
+    its rank and its id comes before that of all younger ones.
     """
     ready = _next(delivery, Move.REPLAY)
     return replace(

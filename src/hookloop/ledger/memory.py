@@ -19,10 +19,12 @@ from .delivery import (
     advanced,
     claimed,
     extended,
+    gives_way,
     is_held,
     lost,
     replayed,
     settled,
+    yielded,
 )
 from .message import DEDUPE_SECONDS, Message, NewMessage, Receipt
 from .steady_clock import SteadyClock
@@ -66,8 +68,8 @@ class MemoryStore:
         self._due: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         """By target a heap of (due_at, id); an entry that is not so any more is skipped."""
         self._heads: dict[_OrderKey, int] = {}
-        self._waiting: defaultdict[_OrderKey, list[int]] = defaultdict(list)
-        """Heaps of ids."""
+        self._waiting: defaultdict[_OrderKey, list[tuple[float, int]]] = defaultdict(list)
+        """Heaps of ranks and ids."""
         self._message_ids = count(1)
         self._delivery_ids = count(1)
         self._bell = Bell()
@@ -95,11 +97,22 @@ class MemoryStore:
             self._dedupe[new.source, new.key] = (message.id, new.body, until)
         for target in new.targets:
             number = next(self._delivery_ids)
-            is_first = new.order_key is None or (target, new.order_key) not in self._heads
-            state = State.READY if is_first else State.WAITING
-            self._put(Delivery(number, message.id, target, new.order_key, state, due_at=now))
+            order_key = new.order_key_of(target)
+            head = self._head(target, order_key)
+            state = State.READY
+            if head is not None and gives_way(head, rank=new.rank):
+                self._put(yielded(head))
+            elif head is not None:
+                state = State.WAITING
+            self._put(
+                Delivery(number, message.id, target, order_key, state, due_at=now, rank=new.rank)
+            )
             self._of_message[message.id].add(number)
         return Receipt(message.id)
+
+    def _head(self, target: str, order_key: str | None) -> Delivery | None:
+        number = self._heads.get((target, order_key)) if order_key is not None else None
+        return self._deliveries[number] if number is not None else None
 
     async def claim(
         self, room: Mapping[str, int], *, limit: int, lease_seconds: float
@@ -181,13 +194,13 @@ class MemoryStore:
             return
         order_key = (delivery.target, delivery.order_key)
         if delivery.state is State.WAITING:
-            heapq.heappush(self._waiting[order_key], delivery.id)
+            heapq.heappush(self._waiting[order_key], (delivery.rank, delivery.id))
         elif delivery.state.is_head:
             self._heads[order_key] = delivery.id
         else:
             self._heads.pop(order_key, None)
             if waiting := self._waiting.get(order_key):
-                self._put(advanced(self._deliveries[heapq.heappop(waiting)]))
+                self._put(advanced(self._deliveries[heapq.heappop(waiting)[1]]))
             else:
                 self._waiting.pop(order_key, None)
 

@@ -36,6 +36,16 @@ class NewMessage:
     order_key: str | None = None
     """Deliveries of one target that share it are made one at a time, in the order of their
     messages; None waits for nobody."""
+    ordered_targets: frozenset[str] | None = None
+    """Whose deliveries `order_key` is for; None: all of them."""
+    rank: float = 0.0
+    """Which goes first of those that wait for one order key: the lower rank, then the older one.
+    One that is being attempted is not interrupted; one that waits for a retry gives way."""
+
+    def order_key_of(self, target: str) -> str | None:
+        """Return the order key of the delivery to *target*."""
+        is_ordered = self.ordered_targets is None or target in self.ordered_targets
+        return self.order_key if is_ordered else None
 
     def __post_init__(self) -> None:
         if not self.targets or len(set(self.targets)) != len(self.targets):

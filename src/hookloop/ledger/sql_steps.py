@@ -26,10 +26,12 @@ from .delivery import (
     advanced,
     claimed,
     extended,
+    gives_way,
     is_held,
     lost,
     replayed,
     settled,
+    yielded,
 )
 from .dialect import Dialect, Many, Query, Step
 from .message import Message, NewMessage, Receipt
@@ -45,7 +47,7 @@ STATES = {state.value: state for state in State}
 RESULTS = {result.value: result for result in Result}
 
 DELIVERY = """d.id, d.message, d.target, d.order_key, d.state, d.due_at, d.attempts, d.failures,
-    d.crashes, d.claimed_at, d.settled_at, d.detail"""
+    d.crashes, d.claimed_at, d.settled_at, d.detail, d.rank"""
 MESSAGE = "m.id, m.source, m.type, m.key, m.received_at, m.head, m.body"
 HEAD = "state IN ('ready', 'leased')"
 
@@ -163,22 +165,43 @@ class SqlSteps:
                 for new in [messages[i]]
             ],
         )
-        owed = [(n, target, messages[i].order_key) for i, n in numbers.items()
-                for target in messages[i].targets]  # fmt: skip
-        heads = yield from self._heads((target, key) for _, target, key in owed if key is not None)
-        rows = []
-        for number, target, order_key in owed:
-            state = "ready"
-            if order_key is not None:
-                state = "waiting" if (target, order_key) in heads else "ready"
-                heads.add((target, order_key))
-            rows.append((number, target, order_key, state, now))
+        owed = [(n, target, messages[i].order_key_of(target), messages[i].rank)
+                for i, n in numbers.items() for target in messages[i].targets]  # fmt: skip
+        first = yield from self._first_of_lines(owed)
         yield Many(
             f"INSERT INTO {self._delivery} (message, target, order_key, state, due_at, attempts,"  # noqa: S608
-            " failures, crashes, detail) VALUES (?, ?, ?, ?, ?, 0, 0, 0, '')",
-            rows,
-        )
-        yield from self._notify({target for _, target, _ in owed})
+            " failures, crashes, detail, rank) VALUES (?, ?, ?, ?, ?, 0, 0, 0, '', ?)",
+            [
+                (number, target, key,
+                 "ready" if key is None or first.get((target, key)) == number else "waiting",
+                 now, rank)
+                for number, target, key, rank in owed
+            ],
+        )  # fmt: skip
+        yield from self._notify({target for _, target, _, _ in owed})
+
+    def _first_of_lines(
+        self, owed: Sequence[tuple[int, str, str | None, float]]
+    ) -> Steps[dict[OrderKey, int]]:
+        """Return the messages of *owed* that are at the head of their lines."""
+        lowest: dict[OrderKey, tuple[float, int]] = {}
+        for number, target, key, rank in owed:
+            if key is not None:
+                lowest[target, key] = min(lowest.get((target, key), (rank, number)), (rank, number))
+        heads = yield from self._heads(lowest)
+        behind = [head.id for line, head in heads.items() if gives_way(head, rank=lowest[line][0])]
+        free: set[OrderKey] = set(lowest) - set(heads)
+        if behind:
+            # One that somebody claims or settles at this moment does not give way.
+            found = yield Query(
+                f"SELECT {DELIVERY} FROM {self._delivery} d WHERE d.id IN {self.dialect.numbers}"  # noqa: S608
+                f" AND d.state = 'ready' ORDER BY d.id{self.dialect.skip_locked}",
+                (json.dumps(sorted(behind)),),
+            )
+            giving = [_as_delivery(row) for row in found]
+            yield from self._write([yielded(head) for head in giving])
+            free |= {(head.target, head.order_key or "") for head in giving}
+        return {line: lowest[line][1] for line in free}
 
     def claim(
         self, room: Mapping[str, int], now: float | None, *, limit: int, lease_seconds: float
@@ -275,13 +298,14 @@ class SqlSteps:
         heads = yield from self._heads(
             (d.target, d.order_key) for d in wanted if d.order_key is not None
         )
+        lines = set(heads)
         owed = []
         for number, delivery in enumerate(wanted):
             due_at = now + number / per_second if per_second else now
             order_key = (delivery.target, delivery.order_key or "")
-            has_head = delivery.order_key is not None and order_key in heads
+            has_head = delivery.order_key is not None and order_key in lines
             if delivery.order_key is not None:
-                heads.add(order_key)
+                lines.add(order_key)
             owed.append(replayed(delivery, due_at=due_at, has_head=has_head))
         yield from self._write(owed)
         yield from self._notify({delivery.target for delivery in owed})
@@ -400,18 +424,19 @@ class SqlSteps:
             if lease.delivery in found and is_held(found[lease.delivery], lease)
         }
 
-    def _heads(self, order_keys: Iterable[OrderKey]) -> Steps[set[OrderKey]]:
-        """Return which of *order_keys* have one that is due or leased; nobody changes that now."""
+    def _heads(self, order_keys: Iterable[OrderKey]) -> Steps[dict[OrderKey, Delivery]]:
+        """Return those of *order_keys* that are due or leased; nobody else makes one now."""
         keys = sorted(set(order_keys))
         if not keys:
-            return set()
+            return {}
         yield from _each(self.dialect.lock_order_keys(keys))
         found = yield Query(
-            f"SELECT target, order_key FROM {self._delivery}"  # noqa: S608  # fixed words
+            f"SELECT {DELIVERY} FROM {self._delivery} d"  # noqa: S608  # fixed words
             f" WHERE {self.dialect.pairs('target', 'order_key')} AND {HEAD}",
             (json.dumps(keys),),
         )
-        return {(target, key) for target, key in found}
+        heads = [_as_delivery(row) for row in found]
+        return {(head.target, head.order_key or ""): head for head in heads}
 
     def _advance(self, order_keys: Collection[OrderKey]) -> Steps[set[str]]:
         """Let the next one of each of *order_keys* go ahead, and return the targets of those."""
@@ -422,7 +447,7 @@ class SqlSteps:
         for target, order_key in order_keys:
             found = yield Query(
                 f"SELECT {DELIVERY} FROM {self._delivery} d WHERE d.target = ?"  # noqa: S608
-                " AND d.order_key = ? AND d.state = 'waiting' ORDER BY d.id LIMIT 1"
+                " AND d.order_key = ? AND d.state = 'waiting' ORDER BY d.rank, d.id LIMIT 1"
                 f"{self.dialect.for_update}",
                 (target, order_key),
             )

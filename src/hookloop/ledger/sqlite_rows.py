@@ -18,10 +18,12 @@ from .delivery import (
     advanced,
     claimed,
     extended,
+    gives_way,
     is_held,
     lost,
     replayed,
     settled,
+    yielded,
 )
 from .message import Message, NewMessage, Receipt
 from .store import CLAIM_MAX, FIND_MAX, Lease, Retention, Selection, Tally
@@ -48,7 +50,7 @@ _Values = tuple[Any, ...] | dict[str, Any]
 
 DELIVERY = """
     d.id, d.message, d.target, d.order_key, d.state, d.due_at, d.attempts, d.failures, d.crashes,
-    d.claimed_at, d.settled_at, d.detail
+    d.claimed_at, d.settled_at, d.detail, d.rank
 """
 MESSAGE = "m.id, m.source, m.type, m.key, m.received_at, m.head, m.body"
 
@@ -79,11 +81,17 @@ def append(db: apsw.Connection, new: NewMessage, *, now: float, until: float) ->
             (new.source, new.key, number, sha256, until),
         )
     for target in new.targets:
-        has_head = new.order_key is not None and _has_head(db, target, new.order_key)
+        order_key = new.order_key_of(target)
+        head = _head(db, target, order_key) if order_key is not None else None
+        state = State.READY
+        if head is not None and gives_way(head, rank=new.rank):
+            _write(db, [yielded(head)])
+        elif head is not None:
+            state = State.WAITING
         db.execute(
             "INSERT INTO delivery (message, target, order_key, state, due_at, attempts, failures,"
-            " crashes, detail) VALUES (?, ?, ?, ?, ?, 0, 0, 0, '')",
-            (number, target, new.order_key, "waiting" if has_head else "ready", now),
+            " crashes, detail, rank) VALUES (?, ?, ?, ?, ?, 0, 0, 0, '', ?)",
+            (number, target, order_key, state.value, now, new.rank),
         )
     return Receipt(number)
 
@@ -178,21 +186,21 @@ def _by_id(db: apsw.Connection, ids: list[int]) -> list[tuple[Any, ...]]:
     )
 
 
-def _has_head(db: apsw.Connection, target: str, order_key: str) -> bool:
+def _head(db: apsw.Connection, target: str, order_key: str) -> Delivery | None:
     row = _one(
         db,
-        "SELECT 1 FROM delivery WHERE target = ? AND order_key = ?"
-        " AND state IN ('ready', 'leased')",
+        f"SELECT {DELIVERY} FROM delivery d WHERE d.target = ? AND d.order_key = ?"  # noqa: S608
+        " AND d.state IN ('ready', 'leased')",
         (target, order_key),
     )
-    return row is not None
+    return _delivery(row) if row is not None else None
 
 
 def _advance(db: apsw.Connection, target: str, order_key: str) -> None:
     row = _one(
         db,
         f"SELECT {DELIVERY} FROM delivery d WHERE d.target = ? AND d.order_key = ?"  # noqa: S608
-        " AND d.state = 'waiting' ORDER BY d.id LIMIT 1",
+        " AND d.state = 'waiting' ORDER BY d.rank, d.id LIMIT 1",
         (target, order_key),
     )
     if row is not None:
@@ -240,7 +248,7 @@ def replay(
     for number, delivery in enumerate(_select(db, where, settled_ones, {}, limit=-1)):
         due_at = now + number / per_second if per_second else now
         order_key = delivery.order_key
-        has_head = order_key is not None and _has_head(db, delivery.target, order_key)
+        has_head = order_key is not None and bool(_head(db, delivery.target, order_key))
         _write(db, [replayed(delivery, due_at=due_at, has_head=has_head)])
         targets.append(delivery.target)
     return targets

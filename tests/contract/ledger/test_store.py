@@ -351,6 +351,67 @@ def test_a_replayed_one_waits_its_turn_and_then_comes_first(on_store):
     on_store(scenario)
 
 
+def test_a_lower_rank_goes_first_however_late_it_comes(on_store):
+    """Senders deliver out of order: by rank, and among equals by age."""
+
+    async def scenario(store, clock):
+        ranks = (2.0, 3.0, 1.0, 2.0)
+        await store.append(
+            [owed(number, order_key="cus_1", rank=rank) for number, rank in enumerate(ranks)]
+        )
+        await store.append([owed(9, order_key="cus_1", rank=0.5)])
+
+        bodies = []
+        while leases := await claim(store):
+            bodies.append(leases[0].message.body)
+            await store.settle({leases[0].id: Done()})
+
+        assert bodies == [b"body 9", b"body 2", b"body 0", b"body 3", b"body 1"]
+
+    on_store(scenario)
+
+
+def test_one_in_hand_is_not_overtaken_and_one_that_waits_for_a_retry_is(on_store):
+    """What has begun goes on; what is to begin again may as well begin later."""
+
+    async def scenario(store, clock):
+        await store.append([owed(2, order_key="cus_1", rank=2.0)])
+        [lease] = await claim(store)
+        await store.append([owed(1, order_key="cus_1", rank=1.0)])
+        assert await claim(store) == []
+        await store.settle({lease.id: Retry(5)})
+        await store.append([owed(0, order_key="cus_1", rank=0.0)])
+
+        [before] = await claim(store)
+        await store.settle({before.id: Done()})
+        [after] = await claim(store)
+        await store.settle({after.id: Done()})
+
+        assert (before.message.body, after.message.body) == (b"body 0", b"body 1")
+        assert await claim(store) == []
+        clock.advance(5)
+        [again] = await claim(store)
+        assert (again.message.body, again.delivery.attempts) == (b"body 2", 2)
+
+    on_store(scenario)
+
+
+def test_an_order_key_may_be_for_some_targets_only(on_store):
+    """Of one message, one target waits for its turn and another does not."""
+
+    async def scenario(store, clock):
+        both = {"target": ("a", "b"), "ordered_targets": frozenset("a")}
+        await store.append([owed(n, order_key="cus_1", **both) for n in range(2)])
+
+        leases = await claim(store, "a", "b")
+
+        assert sorted(lease.delivery.target for lease in leases) == ["a", "b", "b"]
+        keys = {lease.delivery.target: lease.delivery.order_key for lease in leases}
+        assert keys == {"a": "cus_1", "b": None}
+
+    on_store(scenario)
+
+
 # --- settle and extend -----------------------------------------------------------------------
 
 
