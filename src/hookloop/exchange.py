@@ -8,6 +8,7 @@ Several of these are made for every request that passes, and a NamedTuple is mad
 time that a frozen dataclass takes.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 __all__ = [
@@ -98,11 +99,21 @@ class Exchange(NamedTuple):
 
     request_body: bytes = b""
     """The request's body at the agent, where it is short, as a webhook's is; else empty."""
+    connected: float | None = None
+    """When the agent had a connection to the upstream; None at the relay, or where it had none."""
+    request_kept: Sequence[bytes] = ()
+    """The pieces of the request's body, up to what the agent was told to hold on to."""
+    response_kept: Sequence[bytes] = ()
 
     @property
     def duration(self) -> float:
         """Seconds from the complete request head to the last byte of the response."""
         return self.ended - self.started
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of both bodies that this value holds on to."""
+        return sum(map(len, self.request_kept)) + sum(map(len, self.response_kept))
 
     @property
     def is_exact(self) -> bool | None:

@@ -1,4 +1,4 @@
-"""What passed of a body: its length, its SHA-256, and itself if it is short; at both ends."""
+"""What passed of a body: its length, its SHA-256, and as much of itself as is wanted."""
 
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -20,10 +20,14 @@ class BodyTally:
     the other what it read: that both agree is the proof that a body arrived bit for bit.
     """
 
-    __slots__ = ("_hash", "length", "short", "told")
+    __slots__ = ("_hash", "_room", "kept", "length", "short", "told")
 
-    def __init__(self) -> None:
+    def __init__(self, keep_max: int = 0) -> None:
+        """*keep_max*: bytes of its beginning to hold on to, for a capture."""
         self.length = 0
+        self.kept: list[bytes] = []
+        """The pieces as they came: holding on to them costs no copy."""
+        self._room = keep_max
         self.short = b""
         """The body itself while it is short, for those who look at webhooks; else empty."""
         self.told = b""
@@ -34,6 +38,8 @@ class BodyTally:
         if not data:
             return
         self.length += len(data)
+        if self._room:
+            self._keep(data)
         if self._hash is None:
             self._hash = sha256(data)
             if self.length <= SHORT_BYTES_MAX:
@@ -42,6 +48,10 @@ class BodyTally:
             self._hash.update(data)
             if self.short:
                 self.short = self.short + data if self.length <= SHORT_BYTES_MAX else b""
+
+    def _keep(self, data: bytes) -> None:
+        self.kept.append(data if len(data) <= self._room else data[: self._room])
+        self._room -= len(self.kept[-1])
 
     def digest(self) -> bytes:
         """Return the SHA-256 of what was added so far."""

@@ -23,10 +23,13 @@ DETAIL_BYTES_MAX = 200
 class UpstreamApp:
     """A `catch.box.App`; what it sends goes the way of all requests of the tunnel."""
 
-    def __init__(self, config: TunnelConfig, clock: Clock, sink: CaptureSink) -> None:
+    def __init__(
+        self, config: TunnelConfig, clock: Clock, sink: CaptureSink, *, keep_max: int = 0
+    ) -> None:
         self._config = config
         self._clock = clock
         self._sink = sink
+        self._keep_max = keep_max
         self._pipeline = Pipeline(config.policy, config.upstream, config.label)
         self._pool = UpstreamPool(config.upstream, clock)
 
@@ -47,7 +50,14 @@ class UpstreamApp:
         )
         try:
             upstream = str(self._config.upstream)
-            forward = Forward(received, exchange, self._clock, upstream, self._pipeline)
+            forward = Forward(
+                received,
+                exchange,
+                self._clock,
+                upstream,
+                self._pipeline,
+                keep_max=self._keep_max,
+            )
         except ProtocolError as error:
             return Answered(400, f"not sent: {error}")  # it would never be
         try:

@@ -33,9 +33,13 @@ class CatchBoxes:
     Two tunnels to one app share its line, if they keep it in the same folder.
     """
 
-    def __init__(self, clock: Clock, sink: CaptureSink, observer: CatchObserver) -> None:
+    def __init__(
+        self, clock: Clock, sink: CaptureSink, observer: CatchObserver, *, keep_max: int = 0
+    ) -> None:
         self._clock = clock
         self._sink = sink
+        self.keep_max = keep_max
+        """Bytes of each body that an `Exchange` holds on to."""
         self._observer = observer
         self.room = Room(KEPT_BYTES_MAX)
         """For the bodies of requests that may yet have to be caught."""
@@ -95,7 +99,7 @@ class CatchBoxes:
         self._files.append(file)
         if window := file.store.durability.loss_window:
             logger.warning("caught requests would be lost: %s", window)
-        app = UpstreamApp(config, self._clock, self._sink)
+        app = UpstreamApp(config, self._clock, self._sink, keep_max=self.keep_max)
         self._apps.append(app)
         box = CatchBox(
             file.store, name, app, catch.rules, clock=self._clock, observer=self._observer

@@ -40,11 +40,13 @@ class CatchForward:
         make: Callable[[ForwardSession], Forward],
         *,
         is_paid: bool = False,
+        keep_max: int = 0,
     ) -> None:
         """
         Raises `ProtocolError` for a head that cannot be sent on.
 
         *is_paid*: credit was granted already for the body that came with *request*.
+        *keep_max*: bytes of the body that the `Exchange` holds on to.
         """
         self._request = request
         self._session = session
@@ -53,7 +55,7 @@ class CatchForward:
         self._clock = clock
         self._is_paid = is_paid
         self._body: list[bytes] = []
-        self._tally = BodyTally()
+        self._tally = BodyTally(keep_max)
         self._tally.told = request.digest
         self._is_complete = request.is_ended
         self._is_kept = True
@@ -213,6 +215,7 @@ class CatchForward:
             request_digest=self._tally.digest(),
             request_digest_told=self._tally.told,
             request_body=self._tally.short,
+            request_kept=self._tally.kept,
         )
         self._session.forward_ended(self._request.stream, exchange)
 

@@ -77,11 +77,17 @@ class Agent:
         catch_observer: CatchObserver = nobody,
         connection_ended: Callable[[RawConnection], None] = say_nothing,
         route: Route = local_address,
+        keep_max: int = 0,
     ) -> None:
-        """*connection_ended* is told of each connection of a tcp or tls tunnel, at its end."""
+        """
+        *connection_ended* is told of each connection of a tcp or tls tunnel, at its end.
+
+        *keep_max*: bytes of each body that an `Exchange` holds on to, for *sink*.
+        """
         self.config = config
         self._clock = clock or SystemClock()
         self._sink = sink
+        self._keep_max = keep_max
         self._observer = observer or QuietObserver()
         self._connection_ended = connection_ended
         random = SystemRandom()
@@ -91,7 +97,7 @@ class Agent:
         self._forwards: dict[int, Forward | CatchForward] = {}
         self._tunnel_of: dict[int, Tunnel] = {}
         """The tunnel of each stream in `_forwards`."""
-        self._gate = Gate(self, self._clock)
+        self._gate = Gate(self, self._clock, keep_max=keep_max)
         self._raw_forwards: dict[int, RawUpstream] = {}
         self._session: Session | None = None
         self._carrier: Carrier | None = None
@@ -113,7 +119,7 @@ class Agent:
         self._sessions = 0
         self._latency: float | None = None
         self._relay_software = ""
-        self._catch_boxes = CatchBoxes(self._clock, sink, catch_observer)
+        self._catch_boxes = CatchBoxes(self._clock, sink, catch_observer, keep_max=keep_max)
 
     async def run(self) -> None:
         """
@@ -414,13 +420,30 @@ class Agent:
         upstream, pipeline = str(tunnel.config.upstream), tunnel.pipeline
 
         def make(session: ForwardSession) -> Forward:
-            return Forward(request, session, self._clock, upstream, pipeline, is_paid=is_paid)
+            return Forward(
+                request,
+                session,
+                self._clock,
+                upstream,
+                pipeline,
+                is_paid=is_paid,
+                keep_max=self._keep_max,
+            )
 
         box = self._catch_boxes.of(tunnel.label)
         if box is None or not box.rules.want(request.head):
             return make(self)
         room = self._catch_boxes.room
-        return CatchForward(request, self, box, room, self._clock, make, is_paid=is_paid)
+        return CatchForward(
+            request,
+            self,
+            box,
+            room,
+            self._clock,
+            make,
+            is_paid=is_paid,
+            keep_max=self._keep_max,
+        )
 
     def _data(self, event: events.DataReceived) -> None:
         if forward := self._forwards.get(event.stream):

@@ -60,11 +60,13 @@ class Forward:
         pipeline: Pipeline,
         *,
         is_paid: bool = False,
+        keep_max: int = 0,
     ) -> None:
         """
         Raises `ProtocolError` for a head that cannot be sent on.
 
         *is_paid*: credit was granted already for the body that came with *request*.
+        *keep_max*: bytes of each body that the `Exchange` holds on to.
         """
         self._request = request
         self._session = session
@@ -87,8 +89,9 @@ class Forward:
         self._started = clock.monotonic()
         self._responded: float | None = None
         self._response: ResponseHead | None = None
-        self._request_body = BodyTally()
-        self._response_body = BodyTally()
+        self._connected: float | None = None
+        self._request_body = BodyTally(keep_max)
+        self._response_body = BodyTally(keep_max)
         self._waiting += self._framed(request.body, request.is_ended, request.digest)
         if is_paid:
             self._unconsumed = 0
@@ -106,6 +109,7 @@ class Forward:
             self._fail(ResetCode.UPSTREAM_BROKEN, f"{self._upstream} broke off at once")
             return
         self._connection = connection
+        self._connected = self._clock.monotonic()
         self._response_seconds = response_seconds
         asked = self._request.head.get(b"upgrade") if self._request.is_upgrade else None
         connection.begin(self, self._request.head, asked=asked or b"")
@@ -322,4 +326,7 @@ class Forward:
             response_digest=self._response_body.digest(),
             request_digest_told=self._request_body.told,
             request_body=self._request_body.short,
+            connected=self._connected,
+            request_kept=self._request_body.kept,
+            response_kept=self._response_body.kept,
         )

@@ -46,9 +46,10 @@ class GateSession(Protocol):
 class Gate:
     """One agent's. It is the `Holder` of the requests that wait here."""
 
-    def __init__(self, session: GateSession, clock: Clock) -> None:
+    def __init__(self, session: GateSession, clock: Clock, *, keep_max: int = 0) -> None:
         self._session = session
         self._clock = clock
+        self._keep_max = keep_max
         self._room = Room(HELD_BYTES_MAX)
         self._waiting: dict[int, tuple[Holding, Pipeline]] = {}
 
@@ -120,7 +121,7 @@ class Gate:
         head, body = own_answer(objection, request.head, challenge=pipeline.challenge())
         if request.head.method == b"HEAD":
             body = b""
-        sent, answer = BodyTally(), BodyTally()
+        sent, answer = BodyTally(self._keep_max), BodyTally(self._keep_max)
         sent.add(request.body)
         answer.add(body)
         self._session.respond(request.stream, head, body, is_ended=True, digest=answer.digest())
@@ -142,5 +143,7 @@ class Gate:
             response_digest=answer.digest(),
             request_digest_told=request.digest if request.is_ended else b"",
             request_body=sent.short,
+            request_kept=sent.kept,
+            response_kept=answer.kept,
         )
         self._session.forward_ended(request.stream, exchange)

@@ -25,6 +25,7 @@ async def running_agent(
     observer: AgentObserver | None = None,
     catch_observer: CatchObserver = nobody,
     connection_ended: Callable[[RawConnection], None] = say_nothing,
+    keep_max: int = 0,
 ) -> AsyncIterator[Agent]:
     """
     Run an agent for the length of a with-block, entered once each tunnel is up or refused.
@@ -32,6 +33,8 @@ async def running_agent(
     Raises `RefusedError` if the relay refuses it, or all its tunnels, at the start or, ending
     the block, after a reconnect. While the relay cannot be reached the agent keeps
     trying, so put a timeout around it where that is too patient.
+
+    *keep_max*: bytes of each body that an `Exchange` holds on to, for *sink*.
     """
     agent = Agent(
         config,
@@ -40,6 +43,7 @@ async def running_agent(
         observer=observer,
         catch_observer=catch_observer,
         connection_ended=connection_ended,
+        keep_max=keep_max,
     )
     running = asyncio.ensure_future(agent.run())
     waiting = asyncio.ensure_future(agent.wait_settled())
