@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .backend import Backend, Transactions
     from .inbox import Inbox, InboxSettings
+    from .sqlalchemy_inbox import SQLAlchemyInbox
 
-__all__ = ["Backend", "Inbox", "InboxSettings", "Transactions"]
+__all__ = ["Backend", "Inbox", "InboxSettings", "SQLAlchemyInbox", "Transactions"]
 
 _FILES = {
     "Backend": "backend",
     "Inbox": "inbox",
     "InboxSettings": "inbox",
+    "SQLAlchemyInbox": "sqlalchemy_inbox",
     "Transactions": "backend",
 }
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -21,16 +21,14 @@ import asyncpg
 from hookloop.clock import Clock
 from hookloop.errors import ConfigError, HookloopError, LocalError, StoreError
 
-from .batches import Batches
-from .bell import Bell
-from .delivery import Attempt, Delivery, LeaseId, Outcome
 from .dialect import Many, Postgres, Step
-from .message import DEDUPE_SECONDS, Message, NewMessage, Receipt
+from .message import DEDUPE_SECONDS
 from .numbered_steps import numbered_steps
 from .postgres_proof import SETTINGS, proved
 from .sql_steps import SqlSteps, Steps
+from .sql_store import SqlStore
 from .steady_clock import SteadyClock
-from .store import Durability, Lease, Retention, Selection, Store, Tally
+from .store import Durability, Store
 
 __all__ = ["PostgresSettings", "PostgresStore"]
 
@@ -74,7 +72,7 @@ class PostgresSettings:
             raise ConfigError(f"{self}: two connections and some time are the least")
 
 
-class PostgresStore:
+class PostgresStore(SqlStore):
     """
     A ledger in a Postgres database, in tables that begin with ``hookloop_``.
 
@@ -94,22 +92,15 @@ class PostgresStore:
         clock: Clock | None,
         points: Points,
     ) -> None:
-        self.durability: Durability = durability
-        self.name = name
-        """The server and the database, without the password."""
+        super().__init__(steps, name=name, durability=durability)
         self._dsn = dsn
         self._pool = pool
-        self._steps = steps
         self._settings = settings
         self._sender = sender
         self._clock = SteadyClock(clock) if clock is not None else None
         self._points = points
-        self._bell = Bell()
         self._listening: asyncio.Future[None] | None = None
         self._listener: Connection | None = None
-        self._is_closed = False
-        self._appends = Batches(self._append_all)
-        self._settles = Batches(self._settle_all)
 
     @classmethod
     async def open(
@@ -162,85 +153,7 @@ class PostgresStore:
             points=points,
         )
 
-    # --- the way of a delivery --------------------------------------------------------------
-
-    async def append(self, messages: Sequence[NewMessage]) -> list[Receipt]:
-        self._require_open()
-        receipts = await self._appends.ask(tuple(messages))
-        self._bell.ring({target for message in messages for target in message.targets})
-        return receipts
-
-    async def _append_all(self, calls: Sequence[Sequence[NewMessage]]) -> list[list[Receipt]]:
-        together = [message for messages in calls for message in messages]
-        receipts = iter(await self._write("append", lambda now: self._steps.append(together, now)))
-        return [[next(receipts) for _ in messages] for messages in calls]
-
-    async def claim(
-        self, room: Mapping[str, int], *, limit: int, lease_seconds: float
-    ) -> list[Lease]:
-        return await self._write(
-            "claim",
-            lambda now: self._steps.claim(room, now, limit=limit, lease_seconds=lease_seconds),
-        )
-
-    async def extend(self, leases: Collection[LeaseId], *, lease_seconds: float) -> set[LeaseId]:
-        return await self._write(
-            "extend", lambda now: self._steps.extend(leases, now, lease_seconds=lease_seconds)
-        )
-
-    async def settle(self, outcomes: Mapping[LeaseId, Outcome]) -> set[LeaseId]:
-        self._require_open()
-        heard = await self._settles.ask(dict(outcomes))
-        self._bell.ring(set(heard.values()))
-        return set(heard)
-
-    async def _settle_all(
-        self, calls: Sequence[Mapping[LeaseId, Outcome]]
-    ) -> list[dict[LeaseId, str]]:
-        together: dict[LeaseId, Outcome] = {}
-        first: dict[LeaseId, int] = {}
-        for number, outcomes in enumerate(calls):
-            for lease, outcome in outcomes.items():
-                if lease not in together:  # the second to settle the same is not heard
-                    together[lease], first[lease] = outcome, number
-        heard = await self._write("settle", lambda now: self._steps.settle(together, now))
-        return [
-            {lease: target for lease, target in heard.items() if first[lease] == number}
-            for number in range(len(calls))
-        ]
-
-    async def forfeit(self, targets: Collection[str]) -> int:
-        count = await self._write("forfeit", lambda now: self._steps.forfeit(targets, now))
-        self._bell.ring(targets)
-        return count
-
-    # --- what a person asks for -------------------------------------------------------------
-
-    async def replay(self, where: Selection, *, per_second: float | None = None) -> int:
-        targets = await self._write(
-            "replay", lambda now: self._steps.replay(where, now, per_second=per_second)
-        )
-        self._bell.ring(set(targets))
-        return len(targets)
-
-    async def find(self, where: Selection, *, limit: int, after: int = 0) -> list[Delivery]:
-        return await self._read(lambda: self._steps.find(where, limit=limit, after=after))
-
-    async def message(self, wanted: int) -> Message | None:
-        return await self._read(lambda: self._steps.message(wanted))
-
-    async def attempts(self, delivery: int) -> list[Attempt]:
-        return await self._read(lambda: self._steps.attempts(delivery))
-
-    async def tally(self, target: str) -> Tally:
-        return await self._read(lambda: self._steps.tally(target))
-
     # --- housekeeping -----------------------------------------------------------------------
-
-    async def prune(self, retention: Retention, *, limit: int) -> int:
-        return await self._write(
-            "prune", lambda now: self._steps.prune(retention, now, limit=limit)
-        )
 
     async def wait_due(self, targets: Collection[str], seconds: float) -> None:
         self._listen()
@@ -249,9 +162,7 @@ class PostgresStore:
     async def close(self) -> None:
         if self._is_closed:
             return
-        self._is_closed = True
-        await self._appends.finish()
-        await self._settles.finish()
+        await self._finish()
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
@@ -261,10 +172,6 @@ class PostgresStore:
             await asyncio.wait_for(self._pool.close(), self._settings.statement_seconds)
         except TimeoutError:
             self._pool.terminate()
-
-    def _require_open(self) -> None:
-        if self._is_closed:
-            raise StoreError(f"the ledger {self.name} is closed")
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -400,6 +307,10 @@ async def migrate(connection: Connection, name: str) -> None:
                 " (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
             )
             version = await _version(connection)  # or another process was faster
+            if version == 0 and await connection.fetchval("SELECT to_regclass('hookloop_message')"):
+                # Made by Alembic or Django, whose first step is ours.
+                await connection.execute("INSERT INTO hookloop_migration (version) VALUES (1)")
+                version = 1
             for number, script in known:
                 if number > version:
                     await connection.execute(script)

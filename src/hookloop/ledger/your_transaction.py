@@ -160,6 +160,11 @@ def _blocking(conn: Any) -> Blocking:
     return makers[kind](conn)
 
 
+def dialect_of(conn: Any) -> Dialect:
+    """Return what the database of *conn*, which is in a transaction, speaks."""
+    return _dialect(conn, _blocking(conn))
+
+
 def _dialect(conn: Any, do: Blocking) -> Dialect:
     """Return what *conn* speaks, and in SQLite what the tables are called."""
     kind = _kind(conn)
