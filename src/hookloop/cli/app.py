@@ -13,6 +13,7 @@ from .endpoints import endpoints
 from .events import events
 from .http import http
 from .ngrok import ngrok
+from .outbox import outbox
 from .relay import relay
 from .sandbox import sandbox
 from .start import start
@@ -57,6 +58,7 @@ app.add_typer(endpoints, name="endpoints")
 app.add_typer(events, name="events")
 app.command()(http)
 app.add_typer(ngrok, name="ngrok")
+app.add_typer(outbox, name="outbox")
 app.add_typer(relay, name="relay")
 app.add_typer(sandbox, name="sandbox")
 app.command()(start)

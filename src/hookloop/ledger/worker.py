@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -113,9 +113,11 @@ class Worker:
         *,
         schedule: RetrySchedule,
         settings: WorkerSettings | None = None,
+        room_of: Callable[[str], int] | None = None,
     ) -> None:
         self._store = store
         self._targets = targets
+        self._room_of = room_of
         self._schedule = schedule
         self._settings = settings or WorkerSettings()
         self._in_flight: dict[LeaseId, tuple[Lease, asyncio.Task[None]]] = {}
@@ -166,8 +168,13 @@ class Worker:
         if self._is_alone:
             return {}
         busy = Counter(lease.delivery.target for lease, _ in self._in_flight.values())
-        most = self._settings.target_attempts_at_once
-        return {target: most - busy[target] for target in self._targets if busy[target] < most}
+        most = {target: self._most(target) for target in self._targets}
+        return {target: n - busy[target] for target, n in most.items() if busy[target] < n}
+
+    def _most(self, target: str) -> int:
+        if self._room_of is None:
+            return self._settings.target_attempts_at_once
+        return self._room_of(target)
 
     async def _claim(self, room: Mapping[str, int]) -> bool:
         """Say whether there may be more to claim at once."""
