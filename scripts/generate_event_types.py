@@ -153,6 +153,8 @@ def overload(name: str, class_: str) -> str:
         *types: {name},
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[{class_}]: ...
 """
 
@@ -210,6 +212,8 @@ TAIL = """    @overload
         *types: str,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> UnknownEventType: ...
 """
 

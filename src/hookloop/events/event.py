@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 from hookloop.errors import ConfigError, RemoteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import stripe
     from typing_extensions import TypeVar
 
@@ -125,9 +127,26 @@ class Event(Generic[T_co]):
         return _text(self._request(), "id")
 
     @property
-    def idempotency_key(self) -> str | None:
+    def request_idempotency_key(self) -> str | None:
         """The key of the API request that caused it."""
         return _text(self._request(), "idempotency_key")
+
+    def idempotency_key(self, handler: "Callable[..., Any] | str") -> str:
+        """
+        Return a key for what *handler* does outside for this event: the same at each attempt.
+
+        For the API it calls, as in ``stripe.Refund.create(..., idempotency_key=...)``: a retry
+        then has no second effect. *handler* is the function, or a name of yours where it does
+        several things.
+        """
+        from hashlib import sha256
+
+        name = handler
+        if not isinstance(name, str):
+            name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+        account, livemode, fact = self.key
+        told = json.dumps([account, livemode, fact, name])
+        return f"hookloop-{sha256(told.encode()).hexdigest()[:40]}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -219,6 +238,22 @@ class Event(Generic[T_co]):
         from .objects import afetch_object
 
         return cast("T_co", await afetch_object(self, client or self._client))
+
+    def with_object(self, fetched: "builtins.object") -> "Event[T_co]":
+        """Return the same event with *fetched* as its `object`; its payload stays."""
+        event: Event[T_co] = Event.__new__(Event)
+        _fill(
+            event,
+            self.payload,
+            self.raw,
+            self.id,
+            self.type,
+            self.is_thin,
+            self.secret_label,
+            self._client,
+        )
+        builtins.object.__setattr__(event, "_object", fetched)
+        return event
 
     # --- as a plain value ---------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Handlers of Stripe's events: `on` knows every type and the class of its object."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hookloop.errors import ConfigError
 
@@ -42,26 +42,46 @@ class Handlers(Registration):
             *types: str,
             deadline_seconds: float | None = None,
             default: "Reply | None" = None,
+            order: Literal["object"] | None = None,
+            fresh: bool = False,
         ) -> Callable[[FunctionT], FunctionT]:
             """
             Run the function below for events of these exact *types*, snapshot or thin.
 
             *deadline_seconds* is how long it may run: 20 s for async handlers by default, and
             1.6 s for events whose sender waits. *default* is the `Reply` for such a sender
-            where the function fails, is late, or returns none. Raises `ConfigError`, which
-            names the closest match, for a type Stripe does not have.
+            where the function fails, is late, or returns none.
+
+            With an inbox, *order* = ``"object"`` runs it for one event of an object at a time,
+            oldest first, and *fresh* hands it the object as it is now, once for all events that
+            wait. Raises `ConfigError`, which names the closest match, for a type Stripe does
+            not have.
             """
             _check_known(types)
-            return self._add(types, deadline_seconds=deadline_seconds, default=default)
+            return self._add(
+                types,
+                deadline_seconds=deadline_seconds,
+                default=default,
+                order=order,
+                fresh=fresh,
+            )
 
     def on_unknown(
         self,
         *types: str,
         deadline_seconds: float | None = None,
         default: "Reply | None" = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Callable[[FunctionT], FunctionT]:
         """Do what `on` does, for types this version does not know: previews, and newer ones."""
-        return self._add(types, deadline_seconds=deadline_seconds, default=default)
+        return self._add(
+            types,
+            deadline_seconds=deadline_seconds,
+            default=default,
+            order=order,
+            fresh=fresh,
+        )
 
 
 def _check_known(types: tuple[object, ...]) -> None:

@@ -1,7 +1,7 @@
 """`ProviderHooks`: the same library for other senders."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hookloop.clock import Clock
 from hookloop.signing import TOLERANCE_SECONDS
@@ -62,6 +62,14 @@ class ProviderHooks(Receiver):
         *types: str,
         deadline_seconds: float | None = None,
         default: "Reply | None" = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Callable[[FunctionT], FunctionT]:
         """Run the function below for events of these exact *types*."""
-        return self._add(types, deadline_seconds=deadline_seconds, default=default)
+        return self._add(
+            types,
+            deadline_seconds=deadline_seconds,
+            default=default,
+            order=order,
+            fresh=fresh,
+        )

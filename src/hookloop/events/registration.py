@@ -89,6 +89,8 @@ class Registration:
         *,
         deadline_seconds: float | None = None,
         default: "Reply | None" = None,
+        order: str | None = None,
+        fresh: bool = False,
     ) -> Callable[[FunctionT], FunctionT]:
         if deadline_seconds is not None and not 0 < deadline_seconds <= DEADLINE_SECONDS_MAX:
             raise ConfigError(
@@ -96,8 +98,19 @@ class Registration:
                 f"{DEADLINE_SECONDS_MAX:g}: it is given in seconds"
             )
 
+        if order not in (None, "object"):
+            raise ConfigError(f"order is {order!r}: it is 'object', or not given")
+        if fresh and order is None:
+            raise ConfigError("fresh is for the events of one object at a time: add order='object'")
+
         def register(function: FunctionT) -> FunctionT:
-            handler = Handler(function, deadline_seconds=deadline_seconds, default=default)
+            handler = Handler(
+                function,
+                deadline_seconds=deadline_seconds,
+                default=default,
+                order=order,
+                fresh=fresh,
+            )
             self.router.add(handler, types)
             return function
 

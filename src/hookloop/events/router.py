@@ -19,7 +19,7 @@ _COROUTINE_FUNCTION = 0x80  # inspect.CO_COROUTINE; inspect itself costs 8 ms to
 class Handler:
     """A function of the user's, with its name for logs. Compared by identity."""
 
-    __slots__ = ("deadline_seconds", "default", "function", "is_async", "name")
+    __slots__ = ("deadline_seconds", "default", "fresh", "function", "is_async", "name", "order")
 
     def __init__(
         self,
@@ -27,6 +27,8 @@ class Handler:
         *,
         deadline_seconds: float | None = None,
         default: "Reply | None" = None,
+        order: str | None = None,
+        fresh: bool = False,
     ) -> None:
         self.function = function
         self.name = _name(function)
@@ -35,6 +37,10 @@ class Handler:
         """How long it may run; None: as long as the `Hooks` say."""
         self.default = default
         """The answer where it fails or is late, for a sender that waits for one."""
+        self.order = order
+        """``object``: an inbox runs it for one event of an object at a time, oldest first."""
+        self.fresh = fresh
+        """Whether an inbox hands it the object as it is now, once for all events that wait."""
 
     def __repr__(self) -> str:
         return f"<Handler {self.name}>"

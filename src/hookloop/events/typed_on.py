@@ -1046,6 +1046,8 @@ class On(Protocol):
         *types: AccountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Account]: ...
 
     @overload
@@ -1056,6 +1058,8 @@ class On(Protocol):
         *types: ApplicationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Application]: ...
 
     @overload
@@ -1066,6 +1070,8 @@ class On(Protocol):
         *types: ApplicationFeeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.ApplicationFee]: ...
 
     @overload
@@ -1076,6 +1082,8 @@ class On(Protocol):
         *types: ApplicationFeeRefundType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.ApplicationFeeRefund]: ...
 
     @overload
@@ -1086,6 +1094,8 @@ class On(Protocol):
         *types: BalanceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Balance]: ...
 
     @overload
@@ -1096,6 +1106,8 @@ class On(Protocol):
         *types: BalanceSettingsType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.BalanceSettings]: ...
 
     @overload
@@ -1106,6 +1118,8 @@ class On(Protocol):
         *types: BankAccountCardType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.BankAccount | stripe.Card]: ...
 
     @overload
@@ -1116,6 +1130,8 @@ class On(Protocol):
         *types: BankAccountCardSourceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.BankAccount | stripe.Card | stripe.Source]: ...
 
     @overload
@@ -1126,6 +1142,8 @@ class On(Protocol):
         *types: CapabilityType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Capability]: ...
 
     @overload
@@ -1136,6 +1154,8 @@ class On(Protocol):
         *types: CashBalanceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.CashBalance]: ...
 
     @overload
@@ -1146,6 +1166,8 @@ class On(Protocol):
         *types: ChargeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Charge]: ...
 
     @overload
@@ -1156,6 +1178,8 @@ class On(Protocol):
         *types: CouponType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Coupon]: ...
 
     @overload
@@ -1166,6 +1190,8 @@ class On(Protocol):
         *types: CreditNoteType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.CreditNote]: ...
 
     @overload
@@ -1176,6 +1202,8 @@ class On(Protocol):
         *types: CustomerType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Customer]: ...
 
     @overload
@@ -1186,6 +1214,8 @@ class On(Protocol):
         *types: CustomerCashBalanceTransactionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.CustomerCashBalanceTransaction]: ...
 
     @overload
@@ -1196,6 +1226,8 @@ class On(Protocol):
         *types: DiscountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Discount]: ...
 
     @overload
@@ -1206,6 +1238,8 @@ class On(Protocol):
         *types: DisputeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Dispute]: ...
 
     @overload
@@ -1216,6 +1250,8 @@ class On(Protocol):
         *types: FileType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.File]: ...
 
     @overload
@@ -1226,6 +1262,8 @@ class On(Protocol):
         *types: InvoiceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Invoice]: ...
 
     @overload
@@ -1236,6 +1274,8 @@ class On(Protocol):
         *types: InvoiceItemType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.InvoiceItem]: ...
 
     @overload
@@ -1246,6 +1286,8 @@ class On(Protocol):
         *types: InvoicePaymentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.InvoicePayment]: ...
 
     @overload
@@ -1256,6 +1298,8 @@ class On(Protocol):
         *types: MandateType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Mandate]: ...
 
     @overload
@@ -1266,6 +1310,8 @@ class On(Protocol):
         *types: PaymentIntentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.PaymentIntent]: ...
 
     @overload
@@ -1276,6 +1322,8 @@ class On(Protocol):
         *types: PaymentLinkType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.PaymentLink]: ...
 
     @overload
@@ -1286,6 +1334,8 @@ class On(Protocol):
         *types: PaymentMethodType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.PaymentMethod]: ...
 
     @overload
@@ -1296,6 +1346,8 @@ class On(Protocol):
         *types: PayoutType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Payout]: ...
 
     @overload
@@ -1306,6 +1358,8 @@ class On(Protocol):
         *types: PersonType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Person]: ...
 
     @overload
@@ -1316,6 +1370,8 @@ class On(Protocol):
         *types: PlanType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Plan]: ...
 
     @overload
@@ -1326,6 +1382,8 @@ class On(Protocol):
         *types: PriceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Price]: ...
 
     @overload
@@ -1336,6 +1394,8 @@ class On(Protocol):
         *types: ProductType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Product]: ...
 
     @overload
@@ -1346,6 +1406,8 @@ class On(Protocol):
         *types: PromotionCodeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.PromotionCode]: ...
 
     @overload
@@ -1356,6 +1418,8 @@ class On(Protocol):
         *types: QuoteType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Quote]: ...
 
     @overload
@@ -1366,6 +1430,8 @@ class On(Protocol):
         *types: RefundType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Refund]: ...
 
     @overload
@@ -1376,6 +1442,8 @@ class On(Protocol):
         *types: ReviewType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Review]: ...
 
     @overload
@@ -1386,6 +1454,8 @@ class On(Protocol):
         *types: SetupIntentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.SetupIntent]: ...
 
     @overload
@@ -1396,6 +1466,8 @@ class On(Protocol):
         *types: SourceType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Source]: ...
 
     @overload
@@ -1406,6 +1478,8 @@ class On(Protocol):
         *types: SubscriptionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Subscription]: ...
 
     @overload
@@ -1416,6 +1490,8 @@ class On(Protocol):
         *types: SubscriptionScheduleType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.SubscriptionSchedule]: ...
 
     @overload
@@ -1426,6 +1502,8 @@ class On(Protocol):
         *types: TaxIdType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.TaxId]: ...
 
     @overload
@@ -1436,6 +1514,8 @@ class On(Protocol):
         *types: TaxRateType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.TaxRate]: ...
 
     @overload
@@ -1446,6 +1526,8 @@ class On(Protocol):
         *types: TopupType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Topup]: ...
 
     @overload
@@ -1456,6 +1538,8 @@ class On(Protocol):
         *types: TransferType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.Transfer]: ...
 
     @overload
@@ -1466,6 +1550,8 @@ class On(Protocol):
         *types: AppsInstallType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.apps.Install]: ...
 
     @overload
@@ -1476,6 +1562,8 @@ class On(Protocol):
         *types: BillingAlertType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing.Alert]: ...
 
     @overload
@@ -1486,6 +1574,8 @@ class On(Protocol):
         *types: BillingCreditBalanceTransactionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing.CreditBalanceTransaction]: ...
 
     @overload
@@ -1496,6 +1586,8 @@ class On(Protocol):
         *types: BillingCreditGrantType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing.CreditGrant]: ...
 
     @overload
@@ -1506,6 +1598,8 @@ class On(Protocol):
         *types: BillingMeterType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing.Meter]: ...
 
     @overload
@@ -1516,6 +1610,8 @@ class On(Protocol):
         *types: BillingPortalConfigurationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing_portal.Configuration]: ...
 
     @overload
@@ -1526,6 +1622,8 @@ class On(Protocol):
         *types: BillingPortalSessionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.billing_portal.Session]: ...
 
     @overload
@@ -1536,6 +1634,8 @@ class On(Protocol):
         *types: CheckoutSessionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.checkout.Session]: ...
 
     @overload
@@ -1546,6 +1646,8 @@ class On(Protocol):
         *types: ClimateOrderType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.climate.Order]: ...
 
     @overload
@@ -1556,6 +1658,8 @@ class On(Protocol):
         *types: ClimateProductType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.climate.Product]: ...
 
     @overload
@@ -1566,6 +1670,8 @@ class On(Protocol):
         *types: EntitlementsActiveEntitlementSummaryType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.entitlements.ActiveEntitlementSummary]: ...
 
     @overload
@@ -1576,6 +1682,8 @@ class On(Protocol):
         *types: FinancialConnectionsAccountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.financial_connections.Account]: ...
 
     @overload
@@ -1586,6 +1694,8 @@ class On(Protocol):
         *types: FinancialConnectionsAuthorizationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.financial_connections.Authorization]: ...
 
     @overload
@@ -1596,6 +1706,8 @@ class On(Protocol):
         *types: IdentityVerificationSessionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.identity.VerificationSession]: ...
 
     @overload
@@ -1606,6 +1718,8 @@ class On(Protocol):
         *types: IssuingAuthorizationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Authorization]: ...
 
     @overload
@@ -1616,6 +1730,8 @@ class On(Protocol):
         *types: IssuingCardType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Card]: ...
 
     @overload
@@ -1626,6 +1742,8 @@ class On(Protocol):
         *types: IssuingCardholderType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Cardholder]: ...
 
     @overload
@@ -1636,6 +1754,8 @@ class On(Protocol):
         *types: IssuingDisputeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Dispute]: ...
 
     @overload
@@ -1646,6 +1766,8 @@ class On(Protocol):
         *types: IssuingPersonalizationDesignType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.PersonalizationDesign]: ...
 
     @overload
@@ -1656,6 +1778,8 @@ class On(Protocol):
         *types: IssuingTokenType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Token]: ...
 
     @overload
@@ -1666,6 +1790,8 @@ class On(Protocol):
         *types: IssuingTransactionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.issuing.Transaction]: ...
 
     @overload
@@ -1676,6 +1802,8 @@ class On(Protocol):
         *types: RadarEarlyFraudWarningType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.radar.EarlyFraudWarning]: ...
 
     @overload
@@ -1686,6 +1814,8 @@ class On(Protocol):
         *types: ReportingReportRunType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.reporting.ReportRun]: ...
 
     @overload
@@ -1696,6 +1826,8 @@ class On(Protocol):
         *types: ReportingReportTypeType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.reporting.ReportType]: ...
 
     @overload
@@ -1706,6 +1838,8 @@ class On(Protocol):
         *types: ReserveHoldType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.reserve.Hold]: ...
 
     @overload
@@ -1716,6 +1850,8 @@ class On(Protocol):
         *types: ReservePlanType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.reserve.Plan]: ...
 
     @overload
@@ -1726,6 +1862,8 @@ class On(Protocol):
         *types: ReserveReleaseType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.reserve.Release]: ...
 
     @overload
@@ -1736,6 +1874,8 @@ class On(Protocol):
         *types: SigmaScheduledQueryRunType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.sigma.ScheduledQueryRun]: ...
 
     @overload
@@ -1746,6 +1886,8 @@ class On(Protocol):
         *types: TaxSettingsType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.tax.Settings]: ...
 
     @overload
@@ -1756,6 +1898,8 @@ class On(Protocol):
         *types: TerminalReaderType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.terminal.Reader]: ...
 
     @overload
@@ -1766,6 +1910,8 @@ class On(Protocol):
         *types: TestHelpersTestClockType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.test_helpers.TestClock]: ...
 
     @overload
@@ -1776,6 +1922,8 @@ class On(Protocol):
         *types: ThreeDSecureAuthenticationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.three_d_secure.Authentication]: ...
 
     @overload
@@ -1786,6 +1934,8 @@ class On(Protocol):
         *types: TreasuryCreditReversalType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.CreditReversal]: ...
 
     @overload
@@ -1796,6 +1946,8 @@ class On(Protocol):
         *types: TreasuryDebitReversalType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.DebitReversal]: ...
 
     @overload
@@ -1806,6 +1958,8 @@ class On(Protocol):
         *types: TreasuryFinancialAccountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.FinancialAccount]: ...
 
     @overload
@@ -1816,6 +1970,8 @@ class On(Protocol):
         *types: TreasuryInboundTransferType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.InboundTransfer]: ...
 
     @overload
@@ -1826,6 +1982,8 @@ class On(Protocol):
         *types: TreasuryOutboundPaymentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.OutboundPayment]: ...
 
     @overload
@@ -1836,6 +1994,8 @@ class On(Protocol):
         *types: TreasuryOutboundTransferType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.OutboundTransfer]: ...
 
     @overload
@@ -1846,6 +2006,8 @@ class On(Protocol):
         *types: TreasuryReceivedCreditType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.ReceivedCredit]: ...
 
     @overload
@@ -1856,6 +2018,8 @@ class On(Protocol):
         *types: TreasuryReceivedDebitType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.treasury.ReceivedDebit]: ...
 
     @overload
@@ -1866,6 +2030,8 @@ class On(Protocol):
         *types: V2CommerceProductCatalogImportType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.commerce.ProductCatalogImport]: ...
 
     @overload
@@ -1876,6 +2042,8 @@ class On(Protocol):
         *types: V2CoreAccountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.core.Account]: ...
 
     @overload
@@ -1886,6 +2054,8 @@ class On(Protocol):
         *types: V2CoreAccountPersonType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.core.AccountPerson]: ...
 
     @overload
@@ -1896,6 +2066,8 @@ class On(Protocol):
         *types: V2CoreEventDestinationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.core.EventDestination]: ...
 
     @overload
@@ -1906,6 +2078,8 @@ class On(Protocol):
         *types: V2MoneyManagementAdjustmentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.Adjustment]: ...
 
     @overload
@@ -1916,6 +2090,8 @@ class On(Protocol):
         *types: V2MoneyManagementFinancialAccountType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.FinancialAccount]: ...
 
     @overload
@@ -1926,6 +2102,8 @@ class On(Protocol):
         *types: V2MoneyManagementFinancialAddressType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.FinancialAddress]: ...
 
     @overload
@@ -1936,6 +2114,8 @@ class On(Protocol):
         *types: V2MoneyManagementInboundTransferType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.InboundTransfer]: ...
 
     @overload
@@ -1946,6 +2126,8 @@ class On(Protocol):
         *types: V2MoneyManagementOutboundPaymentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.OutboundPayment]: ...
 
     @overload
@@ -1956,6 +2138,8 @@ class On(Protocol):
         *types: V2MoneyManagementPayoutIntentType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.PayoutIntent]: ...
 
     @overload
@@ -1966,6 +2150,8 @@ class On(Protocol):
         *types: V2MoneyManagementPayoutMethodType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.PayoutMethod]: ...
 
     @overload
@@ -1976,6 +2162,8 @@ class On(Protocol):
         *types: V2MoneyManagementReceivedCreditType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.ReceivedCredit]: ...
 
     @overload
@@ -1986,6 +2174,8 @@ class On(Protocol):
         *types: V2MoneyManagementRecipientVerificationType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.RecipientVerification]: ...
 
     @overload
@@ -1996,6 +2186,8 @@ class On(Protocol):
         *types: V2MoneyManagementTransactionType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[stripe.v2.money_management.Transaction]: ...
 
     @overload
@@ -2006,6 +2198,8 @@ class On(Protocol):
         *types: EventType,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> Decorator[Any]: ...
 
     @overload
@@ -2016,4 +2210,6 @@ class On(Protocol):
         *types: str,
         deadline_seconds: float | None = None,
         default: Reply | None = None,
+        order: Literal["object"] | None = None,
+        fresh: bool = False,
     ) -> UnknownEventType: ...

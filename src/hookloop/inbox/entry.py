@@ -11,10 +11,22 @@ from hookloop.ledger.message import Message, NewMessage
 if TYPE_CHECKING:
     from hookloop.events.providers.provider import Provider
 
-__all__ = ["event_of", "headers_of", "new_entry", "object_key", "provider_of", "source_of"]
+__all__ = [
+    "event_of",
+    "headers_of",
+    "new_entry",
+    "object_key",
+    "provider_of",
+    "rank_of",
+    "source_of",
+]
 
 CREDENTIALS = {"authorization", "cookie", "proxy-authorization"}
 """Headers that are somebody's password, and say nothing of the event."""
+
+FIRST = {"created", "opened"}
+LAST = {"archived", "canceled", "cancelled", "closed", "deleted", "expired", "removed"}
+"""How types end that begin or end their object."""
 
 HEADER_CHARACTERS_MAX = 16_384
 """Of all headers kept: a sender's are below 2 KB, and those of a row of proxies below this."""
@@ -26,13 +38,13 @@ def new_entry(
     provider: str,
     targets: tuple[str, ...],
     *,
-    is_ordered: bool = False,
+    ordered: frozenset[str] = frozenset(),
     is_changed: bool = False,
 ) -> NewMessage:
     """
     Return what is kept of *event*, owed to each of *targets*.
 
-    Where it *is_ordered*, they get the events of one object one at a time. *is_changed* says that a
+    Those that are *ordered* get the events of one object one at a time. *is_changed* says that a
     filter has handed on another event than the body holds.
     """
     head: dict[str, Any] = {"provider": provider}
@@ -50,7 +62,9 @@ def new_entry(
         type=event.type,
         # The dashboard's test button sends all its events under one id: each is a first one.
         key=None if event.is_placeholder else event.key[2],
-        order_key=object_key(event) if is_ordered else None,
+        order_key=object_key(event) if ordered else None,
+        ordered_targets=ordered,
+        rank=rank_of(event) if ordered else 0.0,
     )
 
 
@@ -71,6 +85,17 @@ def object_key(event: Event[Any]) -> str | None:
         return None
     account, livemode, _ = event.key
     return f"{account or '-'}/{'live' if livemode else 'test'}/{found}"
+
+
+def rank_of(event: Event[Any]) -> float:
+    """
+    Return where *event* stands among those of its object: by the second it was made in.
+
+    Within a second what begins an object comes first, what ends it last, and all else in between,
+    in the order of arrival: the sender says no more.
+    """
+    ending = event.type.rpartition(".")[2]
+    return event.created + (0.0 if ending in FIRST else 0.9 if ending in LAST else 0.5)
 
 
 def event_of(message: Message, provider: "Provider") -> Event[Any]:

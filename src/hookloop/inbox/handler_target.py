@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ __all__ = ["HANDLER_SECONDS", "HandlerTarget", "target_names", "wants_transactio
 HANDLER_SECONDS = 600.0
 """For an async handler without a deadline of its own: nobody waits for an answer any more, but a
 call that hangs would hold its place for ever."""
+
+FETCHED_MAX = 10_000
+"""Objects whose last fetch is remembered: some 2 MB."""
 
 PREFIX = "handler:"
 
@@ -101,6 +104,9 @@ class HandlerTarget:
     receiver: "Receiver"
     transactions: Callable[[], Transactions | None] = lambda: None
 
+    _fetched_at: dict[str, float] = field(default_factory=dict, repr=False)
+    """By order key when the object was last fetched; another process fetches anew."""
+
     @cached_property
     def wants_tx(self) -> bool:
         return wants_transaction(self.handler)
@@ -108,7 +114,9 @@ class HandlerTarget:
     async def deliver(self, lease: Lease) -> Word:
         event = event_of(lease.message, self.receiver.provider)
         try:
-            return await self._run(event, lease)
+            if not self.handler.fresh or lease.delivery.order_key is None:
+                return await self._run(event, lease)
+            return await self._run_fresh(event, lease)
         except LeaseLost:
             return Settled()
         except (Retry, Reject, Drop) as word:
@@ -119,6 +127,24 @@ class HandlerTarget:
             told = (self.handler.name, event.id, event.type, lease.delivery.attempts)
             logger().error(line, *told, exc_info=error, extra=names)
             return Failed(_described(error))
+
+    async def _run_fresh(self, event: Event[Any], lease: Lease) -> Word:
+        """Run the handler with the object as it is now; once for all events that came before."""
+        line = lease.delivery.order_key or ""
+        is_first_try = lease.delivery.attempts == 1  # a person who replays it wants it to run
+        if is_first_try and lease.message.received_at <= self._fetched_at.get(line, 0.0):
+            return ledger.Done("covered by the run of an earlier event, which fetched the object")
+        fetched = await asyncio.to_thread(event.fetch)
+        word = await self._run(event.with_object(fetched), lease)
+        is_done = isinstance(word, ledger.Done) or (
+            isinstance(word, Settled) and isinstance(word.outcome, ledger.Done)
+        )
+        if is_done and lease.delivery.claimed_at is not None:
+            # Before the fetch, and by the store's clock as the time of receipt is.
+            self._fetched_at[line] = lease.delivery.claimed_at
+            if len(self._fetched_at) > FETCHED_MAX:
+                del self._fetched_at[next(iter(self._fetched_at))]
+        return word
 
     async def _run(self, event: Event[Any], lease: Lease) -> Word:
         if not self.wants_tx:

@@ -82,7 +82,8 @@ class Inbox:
         """Who is worked for, by their names in the ledger; grows with what is attached."""
         self._receivers: list[Receiver] = []
         self._names: dict[Handler, str] = {}
-        self._owed: dict[tuple[Handler, ...], tuple[str, ...]] = {}
+        self._owed: dict[tuple[Handler, ...], tuple[tuple[str, ...], frozenset[str]]] = {}
+        """What an event for these handlers is owed to, and which of those in order."""
         self._after: list[Callable[[NewMessage, Receipt], None]] = []
         self._lock = Lock()
         self._begin_anew()
@@ -127,12 +128,15 @@ class Inbox:
         self._names = names
         return self.targets
 
-    def _targets_of(self, handlers: tuple[Handler, ...]) -> tuple[str, ...]:
+    def _targets_of(self, handlers: tuple[Handler, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
         known = self._owed.get(handlers)
         if known is None:
             if any(handler not in self._names for handler in handlers):
                 self.find_targets()
-            known = tuple(dict.fromkeys(self._names[handler] for handler in handlers))
+            known = (
+                tuple(dict.fromkeys(self._names[handler] for handler in handlers)),
+                frozenset(self._names[one] for one in handlers if one.order is not None),
+            )
             if len(self._owed) < OWED_MAX:
                 self._owed[handlers] = known
         return known
@@ -150,11 +154,13 @@ class Inbox:
         is_changed: bool,
     ) -> Result | Rejected | Waiting:
         """Keep *event* for *handlers*, and return what to answer: see `Intake.accept`."""
+        targets, ordered = self._targets_of(handlers)
         entry = new_entry(
             event,
             request,
             receiver.provider.name,
-            self._targets_of(handlers),
+            targets,
+            ordered=ordered,
             is_changed=is_changed,
         )
         if runner.can_wait:

@@ -1,12 +1,15 @@
 """What an inbox promises its user, on every backend."""
 
 import asyncio
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import apsw
 import pytest
 from inbox_events import SECRET, WAIT_SECONDS, Seen, body_of, send, signed
 
-from hookloop import Drop, Hooks, Reject, Reply, Retry
+from hookloop import Drop, Event, Hooks, Reject, Reply, Retry
 from hookloop.errors import ConfigError
 from hookloop.inbox import Inbox, InboxSettings
 from hookloop.inbox.admin import each_run, show
@@ -252,3 +255,127 @@ def test_a_url_that_names_no_inbox_is_refused(url):
     """With the ones that do."""
     with pytest.raises(ConfigError, match=r"sqlite:///hooks\.db"):
         Inbox(url)
+
+
+def test_the_events_of_an_object_are_handled_one_at_a_time_and_the_oldest_first(hooks_at):
+    """By their second; within it what begins the object is first and what ends it last."""
+    hooks, seen, may_go = hooks_at(), Seen(), threading.Event()
+    types = ("customer.created", "customer.updated", "customer.deleted")
+
+    @hooks.on(*types, order="object")
+    def ordered(event):
+        seen(event.id)
+        assert may_go.wait(WAIT_SECONDS)
+
+    hooks.on("customer.deleted")(lambda event: seen("unordered"))
+
+    send(hooks, body_of(1, created=50))
+    seen.wait(1)
+    send(hooks, body_of(2, type_="customer.deleted", created=9))
+    send(hooks, body_of(3, created=9))
+    send(hooks, body_of(4, type_="customer.created", created=9))
+    send(hooks, body_of(5, created=7))
+    send(hooks, body_of(6, object_id="cus_2", created=99))
+    assert sorted(seen.wait(3)) == ["evt_1", "evt_6", "unordered"]
+    may_go.set()
+
+    seen.wait(7)
+    mine = [one for one in seen.done if one not in ("evt_6", "unordered")]
+    assert mine == ["evt_1", "evt_5", "evt_4", "evt_3", "evt_2"]
+
+
+def test_fresh_fetches_once_for_all_that_wait(hooks_at, monkeypatch):
+    """The first is handed the object as it is now; what had come before the fetch is covered."""
+    hooks, seen, may_go = hooks_at(), Seen(), threading.Event()
+    fetches = []
+
+    def fetch(event):
+        fetches.append(event.id)
+        if len(fetches) == 1:
+            raise ConnectionError
+        assert may_go.wait(WAIT_SECONDS)
+        return {"id": "cus_1", "fetch": len(fetches)}
+
+    monkeypatch.setattr(Event, "fetch", fetch)
+    gate = threading.Event()
+
+    @hooks.on("customer.updated", order="object", fresh=True)
+    def synced(event):
+        seen((event.id, event.object["fetch"]))
+        assert gate.wait(WAIT_SECONDS)
+
+    send(hooks, body_of(1))
+    may_go.set()
+    assert seen.wait(1) == [("evt_1", 2)]
+    for number in (2, 3, 4):
+        send(hooks, body_of(number, created=number))
+    gate.set()
+
+    runs_of(hooks)
+    assert fetches == ["evt_1", "evt_1", "evt_2"]
+    assert seen.done == [("evt_1", 2), ("evt_2", 3)]
+
+
+def test_fresh_needs_an_order():
+    """Without one at a time there is nothing to share a fetch with."""
+    with pytest.raises(ConfigError, match="order='object'"):
+        Hooks(SECRET).on("customer.updated", fresh=True)
+
+
+def test_an_idempotency_key_is_the_same_at_each_attempt_and_for_a_twin():
+    """And another one for another handler, event, account or mode."""
+
+    def handler(event): ...
+
+    def event_with(**fields):
+        payload = {"id": "evt_1", "type": "x", **fields}
+        return Event(payload, b"", id=payload["id"], type="x")
+
+    keys = [
+        event_with().idempotency_key(handler),
+        event_with().idempotency_key("other"),
+        event_with(id="evt_2").idempotency_key(handler),
+        event_with(account="acct_1").idempotency_key(handler),
+        event_with(livemode=True).idempotency_key(handler),
+    ]
+    twin = event_with(id="evt_9", snapshot_event="evt_1")
+
+    assert len(set(keys)) == 5
+    assert twin.idempotency_key(handler) == keys[0]
+    assert all(len(key) < 255 for key in keys)
+
+
+def test_a_store_that_cannot_is_a_503_within_three_seconds(tmp_path):
+    """Another process holds the file locked: nothing is acknowledged, and it heals by itself."""
+    hooks = Hooks(SECRET, inbox=f"sqlite:///{tmp_path}/hooks.db")
+    seen = Seen()
+    hooks.on_any(lambda event: seen(event.id))
+    assert send(hooks, body_of(1)).outcome == "accepted"
+    seen.wait(1)
+    other = apsw.Connection(str(tmp_path / "hooks.db"))
+    other.set_busy_timeout(10_000)
+    other.execute("BEGIN IMMEDIATE")
+
+    started = time.monotonic()
+    refused = send(hooks, body_of(2))
+    took = time.monotonic() - started
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert (refused.status, refused.outcome) == (503, "unavailable")
+    assert dict(refused.headers)["Retry-After"] == "10"
+    assert took < 3.5
+    assert send(hooks, body_of(2)).status == 200
+    assert seen.wait(2) == ["evt_1", "evt_2"]
+    hooks.inbox.stop()
+
+
+def test_a_store_that_cannot_be_opened_is_a_503_until_it_can(tmp_path):
+    """The folder is not there yet, as before a disk is mounted."""
+    hooks = Hooks(SECRET, inbox=f"sqlite:///{tmp_path}/disk/hooks.db")
+    hooks.on_any(lambda event: None)
+
+    assert send(hooks, body_of(1)).status == 503
+    (tmp_path / "disk").mkdir()
+    assert send(hooks, body_of(1)).outcome == "accepted"
+    hooks.inbox.stop()

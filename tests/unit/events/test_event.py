@@ -31,7 +31,7 @@ def test_its_fields_are_those_of_the_payload():
     assert (EVENT.account, EVENT.livemode, EVENT.api_version) == (
         "acct_1", False, stripe.api_version,
     )  # fmt: skip
-    assert (EVENT.request_id, EVENT.idempotency_key) == ("req_1", "key_1")
+    assert (EVENT.request_id, EVENT.request_idempotency_key) == ("req_1", "key_1")
     assert EVENT.previous == {"name": "Old"}
     assert EVENT.data["object"]["object"] == "customer"
     assert EVENT.secret_label == "live"
@@ -43,7 +43,11 @@ def test_fields_that_are_missing_or_odd_are_empty():
     event = read({"id": "e", "type": "t", "created": True, "data": [], "request": 5, "account": 7})
 
     assert (event.created, event.data, event.previous, event.account) == (0, {}, {}, None)
-    assert (event.request_id, event.idempotency_key, event.api_version) == (None, None, None)
+    assert (event.request_id, event.request_idempotency_key, event.api_version) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_an_old_event_s_request_is_an_id_alone():
