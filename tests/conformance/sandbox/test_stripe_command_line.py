@@ -29,18 +29,20 @@ AT_ONCE = 4
 """Triggers beside each other: each is a process of fifty megabytes."""
 
 TRIGGERS = """
-    charge.captured charge.dispute.closed charge.dispute.created charge.dispute.updated
-    charge.failed charge.refund.updated charge.refunded charge.succeeded
-    checkout.session.completed checkout.session.expired coupon.created coupon.deleted
-    coupon.updated customer.created customer.deleted customer.source.created
-    customer.source.updated customer.updated payment_intent.amount_capturable_updated
-    payment_intent.canceled payment_intent.created payment_intent.payment_failed
-    payment_intent.processing payment_intent.requires_action payment_intent.succeeded
-    payment_method.attached payment_method.detached payment_method.updated plan.created
-    plan.deleted plan.updated price.created price.updated product.created product.deleted
-    product.updated promotion_code.created promotion_code.updated setup_intent.canceled
-    setup_intent.created setup_intent.requires_action setup_intent.setup_failed
-    setup_intent.succeeded tax_rate.created tax_rate.updated
+    balance.available charge.captured charge.dispute.closed charge.dispute.created
+    charge.dispute.updated charge.failed charge.refund.updated charge.refunded
+    charge.succeeded checkout.session.async_payment_failed
+    checkout.session.async_payment_succeeded checkout.session.completed
+    checkout.session.expired coupon.created coupon.deleted coupon.updated customer.created
+    customer.deleted customer.source.created customer.source.updated customer.updated
+    payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created
+    payment_intent.payment_failed payment_intent.processing payment_intent.requires_action
+    payment_intent.succeeded payment_method.attached payment_method.detached
+    payment_method.updated plan.created plan.deleted plan.updated price.created
+    price.updated product.created product.deleted product.updated promotion_code.created
+    promotion_code.updated setup_intent.canceled setup_intent.created
+    setup_intent.requires_action setup_intent.setup_failed setup_intent.succeeded
+    tax_rate.created tax_rate.updated
 """.split()  # noqa: SIM905  # as a list it would be forty-five lines
 """Of the 123 that it has: the others need what the sandbox does not simulate yet."""
 
