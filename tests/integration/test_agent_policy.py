@@ -205,7 +205,7 @@ async def test_all_that_waits_together_has_a_limit():
     guard = Scripted()
     guard.gate = asyncio.Event()
     async with loop_of(show, agent={"policy": Policy(guard=guard)}) as loop:
-        loop.agent._gate._room.left = 100
+        loop.agent._held.left = 100
         first = asyncio.ensure_future(loop.ask(post(b"good" * 20)))
         await until(lambda: guard.bodies)
         second = await loop.ask(post(b"good" * 20))
@@ -213,7 +213,7 @@ async def test_all_that_waits_together_has_a_limit():
         answer = await soon(first)
         third = await loop.ask(post(b"good" * 20))
 
-        assert loop.agent._gate._room.left == 100
+        assert loop.agent._held.left == 100
     assert (answer.status, second.status, third.status) == (201, 503, 201)
 
 
@@ -222,7 +222,7 @@ async def test_a_caller_that_leaves_half_way_is_not_judged_for():
     """What was kept of it is let go."""
     guard = Scripted()
     async with loop_of(show, agent={"policy": Policy(guard=guard)}) as loop:
-        room = loop.agent._gate._room
+        room = loop.agent._held
         before = room.left
         half = await loop.call()
         await half.send(post(b"good")[:-2])
@@ -245,9 +245,9 @@ async def test_a_guard_does_not_keep_a_lost_session_waiting():
         caller = await loop.call()
         await caller.send(post(b"good"))
         await until(lambda: guard.bodies)
-        loop.agent._carrier.drop("a change of networks")
+        loop.agent._session.carrier.drop("a change of networks")
         await until(lambda: len(loop.at_agent.ups) == 2)
         answer = await caller.response()
 
     assert answer.status == 502
-    assert loop.agent._gate._room.left > 0
+    assert loop.agent._held.left > 0

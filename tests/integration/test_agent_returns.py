@@ -135,7 +135,7 @@ async def test_a_network_that_comes_back_ends_the_wait(quick):
         here.agent._backoff = Long()
         here.laptop.address = None
         await until(lambda: here.agent.statistics().latency_seconds is not None)
-        here.agent._carrier.drop("the network is gone")
+        here.agent._session.carrier.drop("the network is gone")
         await until(lambda: here.watcher.waits == [3600.0])
         here.laptop.address = "192.168.1.4"
         await until(lambda: len(here.watcher.ups) == 2)

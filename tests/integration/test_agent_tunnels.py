@@ -192,7 +192,7 @@ async def test_all_tunnels_come_back_together():
             TunnelConfig(await upstream_named(here.stack, "more"), "more")
         )
         await soon(added.wait_up())
-        here.agent._carrier.drop("a change of networks")
+        here.agent._session.carrier.drop("a change of networks")
         await until(lambda: len(here.watcher.ups) == 4)
 
         assert (await here.ask("more")).body == b"more"
@@ -211,7 +211,7 @@ async def test_a_tunnel_that_was_up_is_asked_for_again(monkeypatch):
             here.relay.url, TOKEN, (TunnelConfig(Upstream("localhost", 1), "docs"),)
         )
         async with running_agent(thief):
-            here.agent._carrier.drop("a change of networks")
+            here.agent._session.carrier.drop("a change of networks")
             await until(lambda: here.watcher.refusals)
             assert (await here.ask("shop")).body == b"shop"
         await until(lambda: here.agent.tunnels[1].is_up)

@@ -314,7 +314,7 @@ async def test_a_lost_agent_resets_its_callers_and_keeps_its_port():
         writer.write(b"x")
         await soon(reader.readexactly(1))
 
-        loop.agent._carrier.drop("cut by the test")
+        loop.agent._session.carrier.drop("cut by the test")
 
         assert await is_reset(reader)
         await until(lambda: loop.agent.statistics().sessions == 2 and loop.agent.tunnels[0].is_up)
@@ -648,7 +648,7 @@ async def test_a_name_that_is_passed_through_is_reset_while_its_agent_is_away(tm
         with pytest.raises(ConnectionError):  # the upstream refuses
             await call(loop.relay.port, ssl=caller, server_hostname=SHOP)
         loop.agent._is_leaving = True
-        loop.agent._carrier.drop("cut by the test")
+        loop.agent._session.carrier.drop("cut by the test")
         await until(lambda: loop.relay.statistics().sessions == 0)
         with pytest.raises(ConnectionError):  # the name is held
             await call(loop.relay.port, ssl=caller, server_hostname=SHOP)

@@ -172,7 +172,7 @@ async def test_every_worker_knows_that_an_agent_was_lost():
     async with workers_of() as workers:
         agent = await workers.agent()
         agent._backoff = _Never()
-        agent._carrier.drop("the laptop sleeps")
+        agent._session.carrier.drop("the laptop sleeps")
         statuses = {200}
         while statuses != {503}:
             statuses = {(await workers.ask(get())).status for _ in range(8)}

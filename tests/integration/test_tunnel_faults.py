@@ -439,7 +439,7 @@ def test_what_a_slow_reader_holds_up_is_bounded(factory):
             await settled(lambda: sent)
             downstream = await only_downstream(loop)
             held = downstream._transport.get_write_buffer_size()
-            queued = loop.agent._session.statistics().bytes_queued
+            queued = loop.agent._session.wire.statistics().bytes_queued
             caller.reset()
 
         assert 0 < held <= (256 + 128 + 256 + 64) * KIB

@@ -202,7 +202,7 @@ async def test_a_lost_lane_cuts_its_exchange_and_nothing_else():
     async with loop_of(app) as loop:
         async with paused_download(loop) as caller:
             [lane] = moved(loop)
-            loop.agent._carrier._lanes[lane.number].drop()
+            loop.agent._session.carrier._lanes[lane.number].drop()
             await until(lambda: not moved(loop))
         message = await caller.response()
         after = await loop.ask(post(b"after"))

@@ -266,7 +266,7 @@ async def test_a_caller_that_reads_nothing_costs_other_callers_nothing():
         stalled = await loop.call()
         stalled.writer.transport.pause_reading()
         await stalled.send(get(b"/large"))
-        await settled(lambda: loop.agent._session.statistics().bytes_queued)
+        await settled(lambda: loop.agent._session.wire.statistics().bytes_queued)
         answers = [(await loop.ask(get())).body for _ in range(20)]
 
     assert answers == [b"small"] * 20

@@ -184,7 +184,7 @@ async def test_while_the_agent_is_away_its_callers_are_told_to_come_back():
     """503 with Retry-After within the hold; the name is nobody else's meanwhile."""
     async with loop_of(relay={"tokens": (TOKEN, OTHER_TOKEN)}) as loop:
         loop.agent._backoff = _Never()
-        loop.agent._carrier.drop("the laptop sleeps")
+        loop.agent._session.carrier.drop("the laptop sleeps")
         await until(lambda: loop.relay.statistics().tunnels == 0)
         response = await loop.ask(get())
         with pytest.raises(RefusedError) as refused:
@@ -204,7 +204,7 @@ async def test_after_a_kill_the_next_process_of_the_same_token_has_the_name():
         with pytest.raises(RefusedError) as refused:
             await loop.another_agent(NAME)
         loop.agent._backoff = _Never()
-        loop.agent._carrier.drop("kill -9")
+        loop.agent._session.carrier.drop("kill -9")
         await until(lambda: loop.relay.statistics().tunnels == 0)
         again = await loop.another_agent(NAME)
         response = await loop.ask(post(b"by the next"))
@@ -252,7 +252,7 @@ async def test_a_new_session_of_the_same_agent_takes_over_at_once():
         twin = await loop.another_agent("for-its-upstream")
         twin._id, twin.tunnels[0].name = loop.agent._id, NAME
         loop.agent._backoff = _Never()
-        twin._carrier.drop("as if it were the same process after a change of networks")
+        twin._session.carrier.drop("as if it were the same process after a change of networks")
         await until(lambda: twin.statistics().sessions == 2 and loop.at_agent.downs)
         response = await loop.ask(post(b"taken over"))
 
@@ -296,7 +296,7 @@ async def test_a_lost_session_does_not_wait_for_the_upstreams_connection():
         caller = await loop.call()
         await caller.send(get())
         await soon(connecting.wait())
-        loop.agent._carrier.drop("a change of networks")
+        loop.agent._session.carrier.drop("a change of networks")
         response = await caller.response()
         await until(lambda: len(loop.at_agent.ups) == 2)
 
@@ -444,7 +444,7 @@ async def test_a_relay_that_drains_says_when_to_come_back():
     """503, and an agent that asked waits that long."""
     async with loop_of() as loop:
         loop.relay._is_draining = True
-        loop.agent._carrier.drop("lost")
+        loop.agent._session.carrier.drop("lost")
         await until(lambda: len(loop.at_agent.waits) == 2)
         loop.relay._is_draining = False
 
@@ -552,7 +552,7 @@ def test_sessions_work_on_uvloop_too():
 
     async def scenario():
         async with loop_of() as loop:
-            loop.agent._carrier.drop("lost")
+            loop.agent._session.carrier.drop("lost")
             await until(lambda: len(loop.at_agent.ups) == 2)
             body = hashlib.sha256(b"x").digest() * 40_000
             response = await loop.ask(post(body))
@@ -576,7 +576,7 @@ async def test_callers_get_one_answer_each_while_sessions_come_and_go():
 
         async def cut():
             for count in range(2, 5):
-                loop.agent._carrier.drop("cut")
+                loop.agent._session.carrier.drop("cut")
                 await until(lambda count=count: len(loop.at_agent.ups) == count)
 
         async with asyncio.TaskGroup() as tasks:

@@ -227,7 +227,7 @@ async def test_an_agent_that_dies_cuts_its_callers():
     async with websocket(echo) as (loop, client):
         await client.send("hello")
         await client.recv()
-        loop.agent._carrier.drop("killed")
+        loop.agent._session.carrier.drop("killed")
         with pytest.raises(ConnectionClosedError):
             await soon(client.recv())
 

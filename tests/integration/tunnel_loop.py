@@ -387,6 +387,7 @@ def relay_config(**settings) -> RelayConfig:
     limits = RelayLimits(**{key: settings.pop(key) for key in LIMITS & set(settings)})
     ours = {"domain": DOMAIN, "tokens": (TOKEN,), "drain_seconds": 2.0, "limits": limits}
     ours["return_seconds"] = 0.0  # these relays are never started again: 404 from the first moment
+    ours["agent_wait_seconds"] = 0.0  # nor does anybody but who tests it want to wait for an agent
     return RelayConfig(**{**ours, **settings})
 
 

@@ -2,48 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Callable
 from random import SystemRandom
-from typing import Any
 
 from hookloop.clock import Clock, SystemClock
-from hookloop.errors import ProtocolError, RefusedError, RemoteError
-from hookloop.exchange import (
-    CaptureSink,
-    Exchange,
-    Headers,
-    ResponseHead,
-    discard,
-)
+from hookloop.errors import RefusedError, RemoteError
+from hookloop.exchange import CaptureSink, Exchange, discard
 from hookloop.ids import new_id
-from hookloop.tunnel.carrier import Carrier
 from hookloop.tunnel.catch.box import CatchStatistics
 from hookloop.tunnel.catch.observer import CatchObserver, nobody
-from hookloop.tunnel.wire import events
-from hookloop.tunnel.wire.handshake import Carriage
-from hookloop.tunnel.wire.messages import Bind, Hello, Refused, ResetCode
-from hookloop.tunnel.wire.session import Role, Session
+from hookloop.tunnel.room import Room
+from hookloop.tunnel.wire.messages import Bind, Bound, Hello, Refused
 from hookloop.version import __version__
 
 from .backoff import Backoff
 from .catch_boxes import CatchBoxes
-from .catch_forward import CatchForward
 from .config import AgentConfig, TunnelConfig
-from .dial import NotNowError, dial
-from .forward import Forward, ForwardSession
-from .gate import Gate
-from .holding import Holding
-from .lane_dial import LANES_MAX, dial_lane
+from .dial import NotNowError, Opened, dial
+from .holding import HELD_BYTES_MAX
 from .lookout import Lookout, Route
 from .observer import AgentObserver, QuietObserver
-from .raw_forward import RawConnection, RawUpstream
+from .raw_forward import RawConnection
 from .route import local_address
+from .session import AgentSession
 from .statistics import AgentStatistics
 from .trust import UntrustedError
 from .tunnel import Tunnel
 from .tunnels import Tunnels
-from .upstream_dial import why_not_connected
 
 __all__ = ["Agent", "AgentStatistics", "say_nothing"]
 
@@ -64,7 +49,8 @@ class Agent:
     """
     Forwards the streams of its tunnels, each to its own upstream; use `running_agent`.
 
-    It is the owner of its session, and the `ForwardSession` of its streams.
+    It has one session, and beside it those whose relay has said goodbye: their streams run to
+    their end while new ones come by the next. It is the `SessionHost` of all of them.
     """
 
     def __init__(
@@ -94,18 +80,11 @@ class Agent:
         self._id = new_id("agt_", random)
         self._backoff = Backoff(random)
         self._tunnels = Tunnels(config.tunnels, self, self._observer, self._clock)
-        self._forwards: dict[int, Forward | CatchForward] = {}
-        self._tunnel_of: dict[int, Tunnel] = {}
-        """The tunnel of each stream in `_forwards`."""
-        self._gate = Gate(self, self._clock, keep_max=keep_max)
-        self._raw_forwards: dict[int, RawUpstream] = {}
-        self._session: Session | None = None
-        self._carrier: Carrier | None = None
-        self._connects: dict[int, asyncio.Task[None]] = {}
-        self._dialed: set[asyncio.Task[None]] = set()
-        """Lanes on their way."""
-        self._via = Carriage.UPGRADE
-        self._lost: asyncio.Future[str] | None = None
+        self._session: AgentSession | None = None
+        """Where new streams come, while there is one."""
+        self._sent_away: set[AgentSession] = set()
+        """The relay opens no more streams on these, and those that are open run to their end."""
+        self._held = Room(HELD_BYTES_MAX)
         self._is_leaving = False
         self._asked_to_wait = 0.0
         self._patience: asyncio.Timeout | None = None
@@ -113,10 +92,9 @@ class Agent:
         self._is_disturbed = False
         """Something may have cut us off, and no answer has shown yet that it did not."""
         self._lookout = Lookout(self._clock, self._disturbed, route=route)
-        self._tasks: asyncio.TaskGroup | None = None
         self._refused: RefusedError | None = None
         self._exchanges = 0
-        self._sessions = 0
+        self._sessions_opened = 0
         self._latency: float | None = None
         self._relay_software = ""
         self._catch_boxes = CatchBoxes(self._clock, sink, catch_observer, keep_max=keep_max)
@@ -134,23 +112,29 @@ class Agent:
             for tunnel in self.tunnels:
                 self._catch_boxes.add(tunnel.config)
             await self._catch_boxes.wait_looked()
-            while True:
-                reason = await self._try_session()
-                if self._is_leaving:
-                    return
-                wait = 0.0
-                if not self._is_disturbed:
-                    wait = max(self._backoff.next_seconds(), self._asked_to_wait)
-                logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
-                self._observer.session_down(reason, wait)
-                await self._pause(wait)
+            refused = None
+            async with asyncio.TaskGroup() as serving:
+                try:
+                    await self._keep_session(serving)
+                except RefusedError as error:
+                    refused = error  # not from here: a group would wrap it
+                    for session in self._sent_away:
+                        session.carrier.drop("the relay refused the agent")
+            if refused is not None:
+                raise refused
         finally:
             self._lookout.stop()
             self._tunnels.close()
 
     async def wait_settled(self) -> None:
-        """Return once the relay has given or refused each tunnel the agent began with."""
+        """
+        Return once the relay has given or refused each tunnel the agent began with.
+
+        Raises `RefusedError` where it refused all of them, as `run` does.
+        """
         await self._tunnels.wait_settled()
+        if self._refused is not None:
+            raise self._refused
 
     # --- tunnels ----------------------------------------------------------------------------
 
@@ -185,16 +169,18 @@ class Agent:
     async def close(self) -> None:
         """Give the tunnels back, let open streams end for a second, and close the session."""
         self._is_leaving = True
-        if self._session is None or self._carrier is None:
-            return
         self._tunnels.give_back_all()
-        self._session.go_away("shutdown", "the agent is leaving")
-        self._carrier.flush_soon()
-        if self._lost is not None:
+        sessions = self._sessions_open()
+        for session in sessions:
+            session.go_away()
+        if sessions:
             # The relay closes once the open streams have ended (SPEC.md section 5).
-            await asyncio.wait({self._lost}, timeout=CLOSE_SECONDS)
-        if self._forwards:
-            logger.info("left with exchanges open count=%d", len(self._forwards))
+            waits = [asyncio.ensure_future(session.wait_lost()) for session in sessions]
+            await asyncio.wait(waits, timeout=CLOSE_SECONDS)
+            for wait in waits:
+                wait.cancel()
+        if left := sum(session.exchanges_open for session in sessions):
+            logger.info("left with exchanges open count=%d", left)
 
     def catch_statistics(self) -> dict[str, CatchStatistics]:
         """Return a moment's counts of catch mode, by the label of each tunnel in it."""
@@ -207,22 +193,74 @@ class Agent:
     def statistics(self) -> AgentStatistics:
         return AgentStatistics(
             exchanges=self._exchanges,
-            exchanges_open=len(self._tunnel_of) + len(self._raw_forwards),
-            sessions=self._sessions,
+            exchanges_open=sum(each.exchanges_open for each in self._sessions_open()),
+            sessions=self._sessions_opened,
             latency_seconds=self._latency,
             relay_software=self._relay_software,
         )
 
     # --- sessions ---------------------------------------------------------------------------
 
-    async def _try_session(self) -> str:
-        """Open a session, serve it to its end, and return why it ended."""
-        config = self.config
+    async def _keep_session(self, serving: asyncio.TaskGroup) -> None:
+        """Open a session, and another when it is lost or sent away, until the agent leaves."""
+        while True:
+            reason = await self._try_session(serving)
+            if self._is_leaving:
+                return
+            wait = 0.0
+            if not self._is_disturbed:
+                wait = max(self._backoff.next_seconds(), self._asked_to_wait)
+            logger.info("session lost reason=%r retry_seconds=%.2f", reason, wait)
+            self._observer.session_down(reason, wait)
+            await self._pause(wait)
+
+    async def _try_session(self, serving: asyncio.TaskGroup) -> str:
+        """Open a session, and return, once no new streams come there, why they do not."""
         self._asked_to_wait = 0.0
         self._is_disturbed = False
+        opened = await self._dial()
+        if isinstance(opened, str):
+            return opened
+        self._sessions_opened += 1
+        self._latency = opened.latency_seconds
+        self._lookout.watch(opened.transport.get_extra_info("peername"))
+        session = self._session = AgentSession(
+            self,
+            self.config,
+            self._hello(),
+            via=opened.via,
+            clock=self._clock,
+            catch_boxes=self._catch_boxes,
+            held=self._held,
+            keep_max=self._keep_max,
+        )
+        self._tunnels.bind_all()
+        served = serving.create_task(self._serve(session, opened))
+        try:
+            await session.wait_left()
+            if not session.is_lost:
+                self._sent_away.add(session)
+                return "the relay is going away"
+        finally:
+            self._session = None
+            self._tunnels.session_lost()
+        reason = await served
+        if self._refused is not None:
+            raise self._refused
+        return reason
+
+    async def _serve(self, session: AgentSession, opened: Opened) -> str:
+        try:
+            return await session.run(opened)
+        finally:
+            self._sent_away.discard(session)
+
+    async def _dial(self) -> Opened | str:
+        """Return a connection for a session, or why there is none. Raises `RefusedError`."""
+        config = self.config
         try:
             async with asyncio.timeout(None) as self._patience:
-                opened = await dial(
+                return await dial(
                     config.relay_url,
                     config.token,
                     timeout=config.connect_seconds,
@@ -232,7 +270,7 @@ class Agent:
         except RefusedError:
             raise
         except UntrustedError as error:
-            if self._sessions == 0:
+            if self._sessions_opened == 0:
                 raise RefusedError("untrusted_relay", str(error)) from error
             return str(error)  # we knew it once: a hotel's network may stand between us for now
         except NotNowError as error:
@@ -246,27 +284,10 @@ class Agent:
             return f"cannot reach {config.relay_url}: {error}"
         finally:
             self._patience = None
-        self._sessions += 1
-        self._via = opened.via
-        self._lookout.watch(opened.transport.get_extra_info("peername"))
-        self._lost = asyncio.get_running_loop().create_future()
-        self._session = Session(Role.AGENT, self._hello(), self._clock.monotonic())
-        self._carrier = Carrier(self._session, self, self._clock)
-        self._tunnels.bind_all()
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._carrier.take_over(opened.transport, opened.rest)
-                opened.transport.resume_reading()
-                reason = await self._lost
-                for connect in [*self._connects.values(), *self._dialed]:
-                    connect.cancel()  # nobody waits for it, and the next session waits for us
-        finally:
-            self._carrier.drop("the agent is leaving")
-            self._session = self._carrier = self._tasks = None
-            self._tunnels.session_lost()
-        if self._refused is not None:
-            raise self._refused
-        return reason
+
+    def _sessions_open(self) -> list[AgentSession]:
+        current = [self._session] if self._session is not None else []
+        return [*current, *self._sent_away]
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer once something changes that a try could make use of."""
@@ -285,8 +306,8 @@ class Agent:
         self._backoff.reset()
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
-        elif self._carrier is not None:
-            self._carrier.probe()
+        for session in self._sessions_open():
+            session.carrier.probe()
 
     def _hello(self) -> Hello:
         return Hello(
@@ -297,274 +318,49 @@ class Agent:
             streams_max=STREAMS_MAX,
         )
 
-    # --- SessionOwner -----------------------------------------------------------------------
+    # --- SessionHost ------------------------------------------------------------------------
 
-    def session_event(self, event: events.Event) -> None:
-        match event:
-            case events.RequestReceived():
-                self._request(event)
-            case events.DataReceived():
-                self._data(event)
-            case events.TrailersReceived(stream, trailers):
-                if taking := self._forwards.get(stream) or self._gate.holding(stream):
-                    taking.request_ended(trailers)
-            case events.StreamReset(stream, _, message):
-                if served := self._served(stream):
-                    served.stream_reset(message)
-            case events.RawStreamReceived():
-                self._raw_stream(event)
-            case events.LaneInvited():
-                self._lane_invited(event)
-            case _:
-                self._session_itself(event)
+    def greeted(self, hello: Hello) -> None:
+        self._relay_software = hello.software
+        self._observer.session_up()
+        if not self.tunnels:
+            self._backoff.reset()  # no answer to a BIND will say that all is well
 
-    def _session_itself(self, event: events.Event) -> None:
-        """Take what is about no stream."""
-        match event:
-            case events.BindAccepted(bound):
-                self._backoff.reset()
-                self._tunnels.bound(bound)
-            case events.BindRefused(refused):
-                self._bind_refused(refused)
-            case events.LatencyMeasured(seconds):
-                self._latency = seconds
-                self._is_disturbed = False
-            case events.GoawayReceived(goaway):
-                logger.info("relay says goodbye code=%s", goaway.code)
-            case events.HelloReceived(hello):
-                self._relay_software = hello.software
-                self._observer.session_up()
-                if not self.tunnels:
-                    self._backoff.reset()  # no answer to a BIND will say that all is well
-            case _:
-                pass
+    def bound(self, session: AgentSession, bound: Bound) -> None:
+        if session is self._session:
+            self._backoff.reset()
+            self._tunnels.bound(bound)
 
-    def session_unblocked(self, stream: int) -> None:
-        if served := self._served(stream):
-            served.may_send_again()
+    def bind_refused(self, session: AgentSession, refused: Refused) -> None:
+        if session is not self._session:
+            return
+        self._backoff.reset()
+        self._refused = self._tunnels.refused(refused)
+        if self._refused is not None:
+            session.carrier.drop(f"the relay refused every tunnel: {refused.message}")
 
-    def session_flushed(self) -> None:
-        """The relay deals out the lanes."""
+    def latency_measured(self, session: AgentSession, seconds: float) -> None:
+        if session is self._session:
+            self._latency = seconds
+            self._is_disturbed = False
 
-    def session_lost(self, reason: str) -> None:
-        served: list[Forward | CatchForward | Holding | RawUpstream] = [*self._forwards.values()]
-        served += self._gate.holdings()
-        served += self._raw_forwards.values()
-        for forward in served:
-            forward.stream_reset("the session with the relay was lost")
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(reason)
+    def tunnel_called(self, name: str) -> Tunnel | None:
+        return self._tunnels.by_name.get(name)
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        self._exchanges += 1
+        self._sink.captured(exchange)
+
+    def connection_ended(self, connection: RawConnection) -> None:
+        self._exchanges += 1
+        self._connection_ended(connection)
 
     # --- TunnelSession ----------------------------------------------------------------------
 
     def send_bind(self, bind: Bind) -> None:
-        if self._session is not None and self._carrier is not None:
+        if self._session is not None:
             self._session.bind(bind)
-            self._carrier.flush_soon()
 
     def send_unbind(self, name: str) -> None:
-        if self._session is not None and self._carrier is not None:
+        if self._session is not None:
             self._session.unbind(name)
-            self._carrier.flush_soon()
-
-    def _bind_refused(self, refused: Refused) -> None:
-        self._backoff.reset()
-        self._refused = self._tunnels.refused(refused)
-        if self._refused is not None and self._carrier is not None:
-            self._carrier.drop(f"the relay refused every tunnel: {refused.message}")
-
-    # --- streams ----------------------------------------------------------------------------
-
-    def _request(self, request: events.RequestReceived) -> None:
-        tunnel = self._tunnels.by_name.get(request.tunnel)
-        if tunnel is None:  # it was removed while the request was on its way
-            why = f"the agent has no tunnel {request.tunnel!r} any more"
-            self.reset_stream(request.stream, ResetCode.INTERNAL, why)
-            self.consumed(request.stream, len(request.body))
-            return
-        self._tunnel_of[request.stream] = tunnel
-        tunnel.exchanges_open += 1
-        if self._gate.admits(request, tunnel.pipeline):
-            self._forward(request, tunnel)
-
-    def _forward(
-        self,
-        request: events.RequestReceived,
-        tunnel: Tunnel,
-        trailers: Headers = (),
-        *,
-        is_paid: bool = False,
-    ) -> None:
-        try:
-            forward = self._forward_of(request, tunnel, is_paid=is_paid)
-        except ProtocolError as error:
-            self.reset_stream(request.stream, ResetCode.INTERNAL, str(error))
-            self.consumed(request.stream, 0 if is_paid else len(request.body))
-            self.forget(request.stream)
-            return
-        self._forwards[request.stream] = forward
-        if trailers:
-            forward.request_ended(trailers)
-        if isinstance(forward, CatchForward) and forward.is_queued:
-            forward.begin()
-            return
-        connection = tunnel.pool.take()
-        if connection is not None:
-            forward.connected(connection, response_seconds=tunnel.config.response_seconds)
-        else:
-            self.run_for(request.stream, self._connect(forward, tunnel))
-
-    def _forward_of(
-        self, request: events.RequestReceived, tunnel: Tunnel, *, is_paid: bool
-    ) -> Forward | CatchForward:
-        upstream, pipeline = str(tunnel.config.upstream), tunnel.pipeline
-
-        def make(session: ForwardSession) -> Forward:
-            return Forward(
-                request,
-                session,
-                self._clock,
-                upstream,
-                pipeline,
-                is_paid=is_paid,
-                keep_max=self._keep_max,
-            )
-
-        box = self._catch_boxes.of(tunnel.label)
-        if box is None or not box.rules.want(request.head):
-            return make(self)
-        room = self._catch_boxes.room
-        return CatchForward(
-            request,
-            self,
-            box,
-            room,
-            self._clock,
-            make,
-            is_paid=is_paid,
-            keep_max=self._keep_max,
-        )
-
-    def _data(self, event: events.DataReceived) -> None:
-        if forward := self._forwards.get(event.stream):
-            forward.request_data(event.data, is_ended=event.is_ended, digest=event.digest)
-        elif holding := self._gate.holding(event.stream):
-            holding.request_data(event.data, is_ended=event.is_ended, digest=event.digest)
-        elif raw := self._raw_forwards.get(event.stream):
-            raw.raw_data(event.data, is_ended=event.is_ended)
-        else:
-            self.consumed(event.stream, len(event.data))
-
-    def _served(self, stream: int) -> Forward | CatchForward | Holding | RawUpstream | None:
-        return (
-            self._forwards.get(stream)
-            or self._gate.holding(stream)
-            or self._raw_forwards.get(stream)
-        )
-
-    def _lane_invited(self, invited: events.LaneInvited) -> None:
-        session = self._session
-        if self._tasks is not None and session is not None and len(session.lanes) < LANES_MAX:
-            self._dialed.add(task := self._tasks.create_task(self._open_lane(invited)))
-            task.add_done_callback(self._dialed.discard)
-
-    async def _open_lane(self, invited: events.LaneInvited) -> None:
-        opened = await dial_lane(self.config, invited, self._via)
-        if opened is not None and self._carrier is not None:
-            self._carrier.add_lane(invited.lane, opened.transport, opened.rest)
-            opened.transport.resume_reading()
-
-    def _raw_stream(self, opened: events.RawStreamReceived) -> None:
-        stream, connect = opened.stream, opened.connect
-        tunnel = self._tunnels.by_name.get(connect.tunnel)
-        if tunnel is None or tunnel.config.protocol == "http" or self._tasks is None:
-            message = f"this agent serves no raw tunnel {connect.tunnel!r}"
-            self.reset_stream(stream, ResetCode.UPSTREAM_REFUSED, message)
-            return
-        raw = RawUpstream(
-            stream,
-            connect,
-            tunnel.config,
-            self,
-            partial(self._raw_connection_ended, tunnel),
-            public_url=tunnel.url,
-            clock=self._clock,
-        )
-        self._raw_forwards[stream] = raw
-        tunnel.exchanges_open += 1
-        self.run_for(stream, raw.connect())
-
-    def _raw_connection_ended(self, tunnel: Tunnel, connection: RawConnection) -> None:
-        tunnel.exchanges_open -= 1
-        tunnel.exchanges += 1
-        self._exchanges += 1
-        self._connection_ended(connection)
-
-    async def _connect(self, forward: Forward | CatchForward, tunnel: Tunnel) -> None:
-        try:
-            async with asyncio.timeout(tunnel.config.connect_seconds):
-                connection = await tunnel.pool.connect()
-        except TimeoutError:
-            forward.not_connected(
-                ResetCode.UPSTREAM_TIMEOUT, "no answer to the connection. Is the app running?"
-            )
-        except (OSError, UnicodeError) as error:
-            forward.not_connected(ResetCode.UPSTREAM_REFUSED, why_not_connected(error))
-        else:
-            forward.connected(connection, response_seconds=tunnel.config.response_seconds)
-
-    # --- GateSession ------------------------------------------------------------------------
-
-    def run_for(self, stream: int, work: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None:
-            work.close()
-            return
-        task = self._connects[stream] = self._tasks.create_task(work)
-        task.add_done_callback(lambda _: self._connects.pop(stream, None))
-
-    def passed(self, request: events.RequestReceived, trailers: Headers) -> None:
-        self._forward(request, self._tunnel_of[request.stream], trailers, is_paid=True)
-
-    def forget(self, stream: int) -> None:
-        self._tunnel_of.pop(stream).exchanges_open -= 1
-
-    # --- ForwardSession ---------------------------------------------------------------------
-
-    def respond(
-        self, stream: int, head: ResponseHead, body: bytes, *, is_ended: bool, digest: bytes
-    ) -> bool:
-        if self._session is None or self._carrier is None:
-            return True
-        self._carrier.flush_soon()
-        return self._session.respond(stream, head, body, is_ended=is_ended, digest=digest)
-
-    def send_data(self, stream: int, data: bytes) -> bool:
-        if self._session is None or self._carrier is None:
-            return True
-        self._carrier.flush_soon()
-        return self._session.send_data(stream, data)
-
-    def end_stream(self, stream: int, trailers: Headers = (), *, digest: bytes = b"") -> None:
-        if self._session is not None and self._carrier is not None:
-            self._session.end_stream(stream, trailers, digest=digest)
-            self._carrier.flush_soon()
-
-    def reset_stream(self, stream: int, code: ResetCode, message: str) -> None:
-        if self._session is not None and self._carrier is not None:
-            self._session.reset_stream(stream, code, message)
-            self._carrier.flush_soon()
-
-    def consumed(self, stream: int, length: int) -> None:
-        if self._session is not None and self._carrier is not None:
-            self._session.consumed(stream, length)
-            self._carrier.flush_soon()
-
-    def raw_ended(self, stream: int) -> None:
-        self._raw_forwards.pop(stream, None)
-
-    def forward_ended(self, stream: int, exchange: Exchange) -> None:
-        self._forwards.pop(stream, None)
-        self._tunnel_of[stream].exchanges += 1
-        self.forget(stream)
-        self._exchanges += 1
-        self._sink.captured(exchange)

@@ -46,6 +46,8 @@ class Opened:
     rest: bytes
     """Frames that came with the answer."""
     via: Carriage
+    latency_seconds: float
+    """From the request to its answer: a first measure of the way to the relay and back."""
 
 
 async def dial(
@@ -92,8 +94,10 @@ async def _dial(relay_url: str, token: str, via: Carriage, path: bytes, trust: T
         raise untrusted(error, host) or error from error
     try:
         _send_at_once(transport)
+        asked = loop.time()
         transport.write(handshake.session_request(authority, token, path=path, websocket_key=key))
         rest = await protocol.done
+        latency = loop.time() - asked
     except BaseException:
         transport.abort()
         raise
@@ -101,8 +105,8 @@ async def _dial(relay_url: str, token: str, via: Carriage, path: bytes, trust: T
         from hookloop.tunnel.websocket import Side, WebSocketTransport
 
         wrapped = WebSocketTransport(transport, Side.CLIENT)
-        return Opened(wrapped, wrapped.unwrap(rest), via)
-    return Opened(transport, rest, via)
+        return Opened(wrapped, wrapped.unwrap(rest), via, latency)
+    return Opened(transport, rest, via, latency)
 
 
 def _send_at_once(transport: asyncio.Transport) -> None:

@@ -10,7 +10,7 @@ from hookloop.tunnel.body_tally import BodyTally
 from hookloop.tunnel.room import Room
 from hookloop.tunnel.wire.events import RequestReceived
 
-from .holding import HELD_BYTES_MAX, Holding
+from .holding import Holding
 from .own_answer import own_answer
 from .pipeline import Pipeline
 
@@ -44,13 +44,16 @@ class GateSession(Protocol):
 
 
 class Gate:
-    """One agent's. It is the `Holder` of the requests that wait here."""
+    """One session's. It is the `Holder` of the requests that wait here."""
 
-    def __init__(self, session: GateSession, clock: Clock, *, keep_max: int = 0) -> None:
+    def __init__(
+        self, session: GateSession, clock: Clock, room: Room, *, keep_max: int = 0
+    ) -> None:
+        """*room* is the memory for what waits, which the agent's sessions share."""
         self._session = session
         self._clock = clock
         self._keep_max = keep_max
-        self._room = Room(HELD_BYTES_MAX)
+        self._room = room
         self._waiting: dict[int, tuple[Holding, Pipeline]] = {}
 
     def admits(self, request: RequestReceived, pipeline: Pipeline) -> bool:

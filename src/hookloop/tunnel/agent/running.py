@@ -49,8 +49,9 @@ async def running_agent(
     waiting = asyncio.ensure_future(agent.wait_settled())
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        for done in (running, waiting):
+            if done.done():
+                done.result()
         async with _ended_by(running):
             yield agent
     finally:

@@ -66,6 +66,11 @@ class RelayConfig:
     After a start, a name that no agent has bound is answered 503 for so long, and not 404: whoever
     had it before a restart is on the way back, and a sender may give up on a 4xx for good.
     """
+    agent_wait_seconds: float = 5.0
+    """
+    A request for a name whose agent was lost, or may be on its way back after a start, waits so
+    long for it before it is answered 503: an agent that changes relays is away for less. 0: not.
+    """
     admin_host: str = "127.0.0.1"
     """The address of the admin listener, which the public should not reach."""
     admin_port: int | None = None
@@ -122,7 +127,13 @@ class RelayConfig:
         for port in (self.port, self.admin_port or 0):
             if not 0 <= port <= PORT_MAX:
                 raise ConfigError(f"{port} is not a port: use 1 to {PORT_MAX}, or 0 for any free")
-        for name in ("drain_seconds", "unready_seconds", "hold_seconds", "return_seconds"):
+        for name in (
+            "drain_seconds",
+            "unready_seconds",
+            "hold_seconds",
+            "return_seconds",
+            "agent_wait_seconds",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
         self._check_workers()

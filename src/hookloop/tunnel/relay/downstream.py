@@ -22,6 +22,7 @@ from hookloop.tunnel.wire.messages import ResetCode
 from .forwarded import forwarded
 from .front import Front, Page, peer_name
 from .http_head import Admitted, admit, passable_trailers
+from .link import Link
 from .refusal import Refusal, refusal_for_reset, render_refusal
 from .request_reader import (
     BodyRead,
@@ -183,7 +184,11 @@ class Downstream(asyncio.Protocol):
     def _begin(self, read: HeadRead) -> None:
         raw = read.raw
         head = RequestHead(raw.method, raw.target, raw.headers)
-        writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=read.keep_alive)
+        writer = ResponseWriter(
+            method=raw.method,
+            version=raw.version,
+            keep_alive=read.keep_alive and not self._front.is_leaving,
+        )
         exchange = self._exchange = Serving(
             head, writer, self._front.clock.monotonic(), self._remote
         )
@@ -411,6 +416,17 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None and not self._exchange.is_request_ended:
             self._expect_body(self._exchange)
             self._resume_reading()
+
+    # --- waiting.WaitingCaller ---------------------------------------------------------------
+
+    def agent_came(self, link: Link, stream: int) -> None:
+        if self._exchange is not None:
+            self._exchange.link, self._exchange.stream = link, stream
+            self.may_send_again()
+
+    def agent_stayed_away(self, refusal: Refusal) -> None:
+        if self._exchange is not None:
+            self._answer(self._exchange, refusal)
 
     # --- out of HTTP --------------------------------------------------------------------------
 

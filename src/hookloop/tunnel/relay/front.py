@@ -17,6 +17,7 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from .catch_link import CatchLink
     from .downstream import Downstream
+    from .waiting import WaitingLink
 
 __all__ = ["Front", "Page", "Route", "peer_name"]
 
@@ -26,7 +27,7 @@ class Route:
     """A request goes to an agent, or where it waits for one."""
 
     tunnel: str
-    link: "Link | CatchLink"
+    link: "Link | CatchLink | WaitingLink"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Front(Protocol):
     proxies: Proxies
     scheme: str
     """Of the URLs that callers use: ``http`` or ``https``."""
+    is_leaving: bool
+    """Whether callers should open their next connection elsewhere."""
 
     def peer_of(self, transport: asyncio.BaseTransport) -> tuple[str, int]:
         """Return the address that a connection came from."""

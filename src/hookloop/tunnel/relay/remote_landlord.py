@@ -54,6 +54,8 @@ class RemoteLandlord:
         self._tunnel_url = tunnel_url
         self._counts = counts
         self._directory = Directory()
+        self._unsettled: set[str] = set()
+        """Hosts whose agent another worker has, and has not told yet: it would not know them."""
         self._local: dict[str, Link] = {}
         """The links of this worker, by the host they are bound by."""
         self._numbers: dict[Link, int] = {}
@@ -71,7 +73,9 @@ class RemoteLandlord:
             return None
         if entry.worker == self._index:
             return Found(entry.name, self._local.get(entry.host), entry.protocol)
-        link = self._peers.to(entry.worker) if entry.worker is not None else None
+        link = None
+        if entry.worker is not None and entry.host not in self._unsettled:
+            link = self._peers.to(entry.worker)
         return Found(entry.name, link, entry.protocol)
 
     def find_local(self, name: str) -> "Link | None":
@@ -136,12 +140,16 @@ class RemoteLandlord:
                 self._directory.set(entry)
                 if entry.worker != self._index:
                     self._local.pop(entry.host, None)
+                    if "number" in message:
+                        self._unsettled.add(entry.host)
+            case "settled":
+                self._unsettled.discard(message["host"])
             case "held":
                 self._directory.hold(message["host"])
-                self._local.pop(message["host"], None)
+                self._gone(message["host"])
             case "free":
                 self._directory.remove(message["host"])
-                self._local.pop(message["host"], None)
+                self._gone(message["host"])
             case "replaced":
                 link = self._links.get(message["link"])
                 if link is not None:
@@ -161,7 +169,12 @@ class RemoteLandlord:
         host, name = message["host"], message["name"]
         self._local[host] = link
         self._directory.set(Entry(host, name, self._index, bind.protocol))
+        self._send({"op": "settled", "host": host})
         link.grant(bind, name, self._tunnel_url(host, bind.protocol))
+
+    def _gone(self, host: str) -> None:
+        self._local.pop(host, None)
+        self._unsettled.discard(host)
 
     def _number_of(self, link: "Link") -> int:
         number = self._numbers.get(link)

@@ -37,6 +37,7 @@ from .quotas import AddressQuota, RateQuota
 from .raw_front import RawFront
 from .refusal import Refusal
 from .tokens import Tokens
+from .waiting import WaitingLink, WaitingRoom
 
 if TYPE_CHECKING:
     from .catch_link import CatchLink
@@ -115,6 +116,8 @@ class Relay:
         self.tls = self._new_tls()
         self._all_gone = asyncio.Event()
         self._is_draining = False
+        self.is_leaving = False
+        self._waiting = WaitingRoom(self._landlord.find, seconds=config.agent_wait_seconds)
         self._returning_until = self.clock.monotonic() + config.return_seconds
         self._admin: Admin | None = None
         self._catching: Catching | None = None
@@ -176,7 +179,7 @@ class Relay:
         """
         if self._server is None:
             return
-        self._is_draining = True
+        self._is_draining = self.is_leaving = True
         try:
             await asyncio.sleep(self.config.unready_seconds)
             await self._drain(self._server)
@@ -196,6 +199,7 @@ class Relay:
     async def _drain(self, server: "asyncio.Server | TlsService | ProxiedListener") -> None:
         server.close()
         self._raw.close()
+        self._waiting.close()
         for link in list(self._links):
             link.go_away("shutdown", "the relay is shutting down")
         for downstream in list(self._downstreams):
@@ -353,7 +357,7 @@ class Relay:
             return self._route(found.name, found.link)
         if found is not None:
             message = f"the agent of the tunnel {found.name!r} is offline and expected back"
-            return Refusal(503, "agent_offline", message, retry_after=5)
+            return self._wait_for_agent(host, found.name, message)
         if self._landlord.namespace.domain_of(host) is None and not self._landlord.is_reserved(
             host
         ):
@@ -361,7 +365,7 @@ class Relay:
         name = self._landlord.namespace.name_of(host)
         if self.clock.monotonic() < self._returning_until:
             message = f"the relay has just started, and the tunnel {name!r} may be on its way back"
-            return Refusal(503, "agent_offline", message, retry_after=5)
+            return self._wait_for_agent(host, name, message)
         return Refusal(
             404,
             "unknown_tunnel",
@@ -427,7 +431,16 @@ class Relay:
             self._addresses.leave(key)
         self._check_all_gone()
 
-    def _route(self, name: str, link: "Link | CatchLink") -> Route | Refusal:
+    def name_settled(self, host: str) -> None:
+        """A name leads to an agent, here or at another worker: pass on what waits for it."""
+        self._waiting.bound(host)
+
+    def _wait_for_agent(self, host: str, name: str, why: str) -> Route | Refusal:
+        refusal = Refusal(503, "agent_offline", why, retry_after=5)
+        link = self._waiting.link_for(host, refusal)
+        return link if isinstance(link, Refusal) else self._route(name, link)
+
+    def _route(self, name: str, link: "Link | CatchLink | WaitingLink") -> Route | Refusal:
         wait = self._rates.take(name, self.clock.monotonic())
         if wait:
             message = f"the tunnel {name!r} gets more requests a second than it may"
@@ -492,7 +505,10 @@ class Relay:
 
     def _granted(self, link: Link, bind: Bind, name: str) -> None:
         place = self._landlord.namespace.place(name)
-        if self._catching is not None and place is not None:
+        if place is None:
+            return
+        self._waiting.bound(place.host)
+        if self._catching is not None:
             self._catching.bound(place.host, place.name, link.token.id, bind)
 
     def _online_link(self, host: str) -> Link | None:

@@ -10,12 +10,13 @@ from hookloop.tunnel.log_values import Values
 from hookloop.tunnel.wire.messages import Request
 
 from .front import Front
-from .link import AnsweredCaller, Link
+from .link import Link
 from .request_reader import HeadRead
 from .response import ResponseWriter
 
 if TYPE_CHECKING:
     from .catch_link import CatchLink
+    from .waiting import WaitingCaller, WaitingLink
 
 __all__ = ["Serving"]
 
@@ -36,7 +37,7 @@ class Serving:
     """The caller's address, ``host:port``."""
     tunnel: str = ""
     """Empty while it leads to no tunnel."""
-    link: "Link | CatchLink | None" = None
+    link: "Link | CatchLink | WaitingLink | None" = None
     stream: int | None = None
     response: ResponseHead | None = None
     responded: float | None = None
@@ -53,7 +54,7 @@ class Serving:
     """The code of the relay's own answer, where it gave one."""
 
     def open_stream(
-        self, link: "Link | CatchLink", read: HeadRead, caller: AnsweredCaller
+        self, link: "Link | CatchLink | WaitingLink", read: HeadRead, caller: "WaitingCaller"
     ) -> int | None:
         """
         Pass the request on; None when the agent takes no more now.

@@ -305,6 +305,10 @@ class Supervisor:
                     ref, now=self._clock.monotonic(), is_held=message["is_held"]
                 )
                 self._publish_lost(places, is_held=message["is_held"])
+            case "settled":
+                for other in self._workers.values():
+                    if other is not worker:
+                        self._send(other, message)
             case "ack":
                 self._acknowledged(message["number"], worker.index)
             case "report":

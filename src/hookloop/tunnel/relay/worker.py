@@ -138,6 +138,8 @@ class _Worker:
                     self._relay.tls.reload_soon()
             case _:
                 self._landlord.received(message)
+                if message["op"] == "settled":
+                    self._relay.name_settled(message["host"])
                 if number := message["op"] == "bound" and message.get("number"):
                     self._go(self._acknowledge(number, message["worker"]))
 
