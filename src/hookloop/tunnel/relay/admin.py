@@ -8,6 +8,7 @@ second HTTP server to get wrong.
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from hookloop.clock import Clock
 from hookloop.errors import ConfigError
@@ -40,12 +41,13 @@ class Admin:
         metrics: Callable[[], tuple[bytes, bytes]],
     ) -> None:
         """*metrics* returns a Content-Type and a body."""
-        self.config = config
+        self.config = replace(config, access_log=False)  # a scrape is nobody's exchange
         self.clock = clock
         self.sink: CaptureSink = discard
         self.counts = Counts()  # of the admin listener itself, which nobody asks for
         self.proxies = Proxies(())
         self.scheme = "http"
+        self.is_leaving = False
         self._why_not_ready = why_not_ready
         self._metrics = metrics
         self._downstreams: set[Downstream] = set()

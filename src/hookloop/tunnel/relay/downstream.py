@@ -22,16 +22,8 @@ from hookloop.tunnel.wire.messages import ResetCode
 from .forwarded import forwarded
 from .front import Front, Page, peer_name
 from .http_head import Admitted, admit, passable_trailers
-from .link import Link
 from .refusal import Refusal, refusal_for_reset, render_refusal
-from .request_reader import (
-    BodyRead,
-    EndRead,
-    HeadRead,
-    ReaderEvent,
-    RequestReader,
-    UnreadableRead,
-)
+from .request_reader import BodyRead, EndRead, HeadRead, ReaderEvent, RequestReader, UnreadableRead
 from .response import ResponseWriter
 from .serving import Serving
 from .upgraded import UpgradedCaller
@@ -184,11 +176,8 @@ class Downstream(asyncio.Protocol):
     def _begin(self, read: HeadRead) -> None:
         raw = read.raw
         head = RequestHead(raw.method, raw.target, raw.headers)
-        writer = ResponseWriter(
-            method=raw.method,
-            version=raw.version,
-            keep_alive=read.keep_alive and not self._front.is_leaving,
-        )
+        keep_alive = read.keep_alive and not self._front.is_leaving
+        writer = ResponseWriter(method=raw.method, version=raw.version, keep_alive=keep_alive)
         exchange = self._exchange = Serving(
             head, writer, self._front.clock.monotonic(), self._remote
         )
@@ -218,8 +207,7 @@ class Downstream(asyncio.Protocol):
         if admitted.has_body:
             # Nobody agrees on where such a body ends and the new protocol begins.
             exchange.writer.keep_alive = False
-            why = "a request with Upgrade has a body here"
-            self._answer(exchange, Refusal(400, "bad_request", why))
+            self._answer(exchange, Refusal(400, "bad_request", "a request with Upgrade has a body"))
             return
         if not self._front.is_of_agent(admitted, upgrade):
             self._behind_upgrade = rest
@@ -416,13 +404,6 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None and not self._exchange.is_request_ended:
             self._expect_body(self._exchange)
             self._resume_reading()
-
-    # --- waiting.WaitingCaller ---------------------------------------------------------------
-
-    def agent_came(self, link: Link, stream: int) -> None:
-        if self._exchange is not None:
-            self._exchange.link, self._exchange.stream = link, stream
-            self.may_send_again()
 
     def agent_stayed_away(self, refusal: Refusal) -> None:
         if self._exchange is not None:

@@ -24,14 +24,10 @@ REQUESTS_MAX = 2_000
 
 
 class WaitingCaller(AnsweredCaller, Protocol):
-    """A caller's connection, which is told what became of its wait. None of these may raise."""
-
-    def agent_came(self, link: Link, stream: int) -> None:
-        """The request is on its way: all that comes next is about *stream* of *link*."""
-        ...
+    """A caller's connection, which is told where its wait was for nothing."""
 
     def agent_stayed_away(self, refusal: Refusal) -> None:
-        """Answer this."""
+        """Answer this. May not raise."""
         ...
 
 
@@ -106,7 +102,7 @@ class _Waiting:
 
 class WaitingLink:
     """
-    Keeps one request, up to what one read of the socket brought.
+    Keeps one request, up to what one read of the socket brought, and then leads to its agent.
 
     Has the methods of a `Link` that a caller's connection calls.
     """
@@ -116,6 +112,10 @@ class WaitingLink:
         self._host = host
         self._refusal = refusal
         self._waiting: _Waiting | None = None
+        self._link: Link | None = None
+        """Its agent's, once that is there."""
+        self._stream = 0
+        """On that link. Here there is but one, whatever it is called."""
 
     # --- as a Link --------------------------------------------------------------------------
 
@@ -138,30 +138,32 @@ class WaitingLink:
         self._enter(request, caller).is_upgrade = True
         return 0
 
-    def become_raw(self, stream: int, caller: RawCaller, *, is_ended: bool) -> None:
-        """Never: nothing is answered here."""
+    def become_raw(self, _stream: int, caller: RawCaller, *, is_ended: bool) -> None:
+        if self._link is not None:
+            self._link.become_raw(self._stream, caller, is_ended=is_ended)
 
-    def send_data(self, stream: int, data: bytes) -> bool:  # noqa: ARG002  # there is but one
+    def send_data(self, _stream: int, data: bytes) -> bool:
+        if self._link is not None:
+            return self._link.send_data(self._stream, data)
         if self._waiting is not None:
             self._waiting.body.append(data)
         return False  # read on when somebody is there to take it
 
-    def end_stream(
-        self,
-        stream: int,  # noqa: ARG002  # there is but one
-        trailers: Headers = (),
-        *,
-        digest: bytes = b"",
-    ) -> None:
-        if waiting := self._waiting:
+    def end_stream(self, _stream: int, trailers: Headers = (), *, digest: bytes = b"") -> None:
+        if self._link is not None:
+            self._link.end_stream(self._stream, trailers, digest=digest)
+        elif waiting := self._waiting:
             waiting.is_ended, waiting.trailers, waiting.digest = True, trailers, digest
 
-    def cancel(self, stream: int, message: str) -> None:  # noqa: ARG002  # nobody was told of it
+    def cancel(self, _stream: int, message: str) -> None:
         """The caller is gone."""
         self._leave()
+        if self._link is not None:
+            self._link.cancel(self._stream, message)
 
-    def consumed(self, stream: int, length: int) -> None:
-        """Nothing is answered here."""
+    def consumed(self, _stream: int, length: int) -> None:
+        if self._link is not None:
+            self._link.consumed(self._stream, length)
 
     # --- for the room -----------------------------------------------------------------------
 
@@ -184,9 +186,10 @@ class WaitingLink:
             message = "the agent is serving as many exchanges at once as it takes"
             waiting.caller.stream_reset(ResetCode.OVERLOADED, message)
             return
+        self._link, self._stream = link, stream
         if waiting.trailers:
             link.end_stream(stream, waiting.trailers, digest=waiting.digest)
-        waiting.caller.agent_came(link, stream)
+        waiting.caller.may_send_again()
 
     def give_up(self) -> None:
         """It has waited long enough."""
