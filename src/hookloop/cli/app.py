@@ -15,6 +15,7 @@ from .http import http
 from .ngrok import ngrok
 from .outbox import outbox
 from .relay import relay
+from .requests import requests
 from .sandbox import sandbox
 from .start import start
 from .tcp import tcp
@@ -60,6 +61,7 @@ app.command()(http)
 app.add_typer(ngrok, name="ngrok")
 app.add_typer(outbox, name="outbox")
 app.add_typer(relay, name="relay")
+app.add_typer(requests, name="requests")
 app.add_typer(sandbox, name="sandbox")
 app.command()(start)
 app.command()(tcp)

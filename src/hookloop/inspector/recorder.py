@@ -154,7 +154,7 @@ class Recorder:
         return batch
 
     def _write(self, batch: list[tuple[float, Exchange]]) -> None:
-        captured = [self._of(at, exchange) for at, exchange in batch]
+        captured = [self.of(at, exchange) for at, exchange in batch]
         now = self._clock.wall()
         try:
             self.store.add(captured, now=now)
@@ -179,7 +179,8 @@ class Recorder:
         except StoreError as error:
             _log.warning("%s", error)
 
-    def _of(self, at: float, exchange: Exchange) -> Captured:
+    def of(self, at: float, exchange: Exchange) -> Captured:
+        """Return what is kept of *exchange*, which ended at *at* (Unix seconds)."""
         self._number += 1
         started = at - exchange.duration
         redaction = self._redaction
