@@ -1,5 +1,6 @@
 """pyngrok, unchanged and from PyPI, drives our agent in place of ngrok's."""
 
+import base64
 import json
 import shutil
 import socket
@@ -216,3 +217,34 @@ def test_why_it_cannot_start_is_what_pyngrok_says(tmp_path):
             ngrok.connect("80", pyngrok_config=config)
 
         assert str(port) in why.value.ngrok_error
+
+
+def test_requests_are_listed_replayed_and_cleared(tmp_path, app):
+    """By the tunnel's name, with the exact bytes; a tunnel without inspection keeps none."""
+    with running(tmp_path, "2") as config:
+        tunnel = ngrok.connect(str(app), name="tunnel (1)", pyngrok_config=config)
+        other = ngrok.connect(str(app), inspect=False, pyngrok_config=config)
+        ask(tunnel.public_url, "/hook?a=1", b"\x00body")
+        ask(other.public_url)
+        (kept,) = agent.get_requests(pyngrok_config=config)
+        agent.replay_request(kept.id, pyngrok_config=config)
+        both = agent.get_requests("tunnel (1)", config)
+        again = agent.get_request(kept.id, config)
+        none = agent.get_requests("no such", config)
+        with pytest.raises(PyngrokNgrokHTTPError) as missing:
+            agent.get_request("xx", config)
+        agent.delete_requests(config)
+
+        assert (kept.tunnel_name, kept.request["method"]) == ("tunnel (1)", "POST")
+        assert kept.request["uri"] == "/hook?a=1"
+        raw = base64.b64decode(kept.request["raw"])
+        assert raw.startswith(b"POST /hook?a=1 HTTP/1.1\r\n")
+        assert raw.endswith(b"\r\n\r\n\x00body")
+        assert (kept.response["status"], kept.response["status_code"]) == ("200 OK", 200)
+        assert base64.b64decode(kept.response["raw"]).endswith(b"\r\n\r\nhello")
+        assert kept.duration > 0
+        assert [each.response["status_code"] for each in both] == [200, 200]
+        assert again.data == kept.data
+        assert none == []
+        assert json.loads(missing.value.body)["error_code"] == 106
+        assert agent.get_requests(pyngrok_config=config) == []

@@ -1,8 +1,8 @@
 """What `hookloop ngrok start` runs: an agent, its console or log, and ngrok's local API."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import SystemRandom
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 from hookloop.clock import SystemClock
 from hookloop.errors import ConfigError, HookloopError
 from hookloop.exchange import Exchange
+from hookloop.inspector import CaptureStore, Recorder
 from hookloop.inspector.ngrok_api import ngrok_api
+from hookloop.inspector.recorder import BODY_BYTES_MAX
 from hookloop.inspector.tunnel_meters import TunnelMeters
 
 from .console import AgentConsole, running_console
 from .console_log import LogFormat, LogLevel
 from .console_options import ConsoleOptions
 from .ngrok_agent import NgrokAgent, running_ngrok_agent
+from .ngrok_requests import StoredRequests
 from .ngrok_settings import NgrokSettings
 from .ngrok_web import bound_web, running_web
 from .project_file import FILE_NAME, find_project_file, read_project
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from hookloop.tunnel.agent.raw_forward import RawConnection
 
 __all__ = ["ServingOptions", "serve"]
+
+MEMORY_BYTES = 50 * 1024 * 1024  # as ngrok's inspect_db_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +106,14 @@ async def _serve(
         relay = await enter(reached_relay(options.relay, options.token))
         console.connecting(relay.url)
         meters = TunnelMeters(SystemClock(), SystemRandom().random)
-        ears = _Ears(console, meters)
+        recorder = stack.enter_context(_memory())
+        ears = _Ears(console, meters, recorder)
         running = running_agent(
             AgentConfig(relay.url, relay.token, ()),
             sink=ears,
             observer=ears,
             connection_ended=ears.connection_ended,
+            keep_max=BODY_BYTES_MAX,
         )
         agent = await enter(running)
         console.watch(agent.statistics)
@@ -114,17 +121,31 @@ async def _serve(
         control = await enter(running_ngrok_agent(agent, shown_relay, meters, warn))
         ears.listens_for(control)
         if listener is not None:
-            addr = await enter(running_web(listener, ngrok_api(control)))
+            addr = await enter(
+                running_web(listener, ngrok_api(control, StoredRequests(agent, recorder)))
+            )
             console.web_interface(f"http://{addr}")
         for tunnel in tunnels:
             await control.open(tunnel)
         await asyncio.Event().wait()
 
 
+@contextmanager
+def _memory() -> Iterator[Recorder]:
+    """As ngrok's agent: what it captured goes with it."""
+    store = CaptureStore(max_bytes=MEMORY_BYTES)
+    try:
+        with Recorder(store) as recorder:
+            yield recorder
+    finally:
+        store.close()
+
+
 class _Ears:
     """Passes on what the agent tells: to the console, the meters and the API."""
 
-    def __init__(self, console: AgentConsole, meters: TunnelMeters) -> None:
+    def __init__(self, console: AgentConsole, meters: TunnelMeters, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._console = console
         self._meters = meters
         self._control: NgrokAgent | None = None
@@ -137,6 +158,8 @@ class _Ears:
     def captured(self, exchange: Exchange) -> None:
         self._console.captured(exchange)
         self._meters.captured(exchange)
+        if self._control is None or self._control.is_inspected(exchange):
+            self._recorder.captured(exchange)
 
     def connection_ended(self, connection: "RawConnection") -> None:
         self._console.connection_ended(connection)
