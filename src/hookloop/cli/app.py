@@ -12,6 +12,7 @@ from .doctor import doctor
 from .endpoints import endpoints
 from .events import events
 from .http import http
+from .inbox import inbox
 from .ngrok import ngrok
 from .outbox import outbox
 from .relay import relay
@@ -58,6 +59,7 @@ app.add_typer(doctor, name="doctor")
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(events, name="events")
 app.command()(http)
+app.add_typer(inbox, name="inbox")
 app.add_typer(ngrok, name="ngrok")
 app.add_typer(outbox, name="outbox")
 app.add_typer(relay, name="relay")
