@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from patience import PATIENCE
 
 from hookloop.errors import ConfigError
 from hookloop.ledger.delivery import Dead, Done, LeaseId, Release, Result, Retry, State
@@ -710,7 +711,7 @@ def test_whoever_waits_is_woken_by_what_may_have_become_due(on_store, what):
         await asyncio.sleep(0)
         await change()
 
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, PATIENCE)
 
     on_store(scenario)
 
