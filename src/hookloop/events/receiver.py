@@ -19,7 +19,7 @@ from .receive import BODY_BYTES_MAX, Rejected, judge
 from .recent import RECENT_MAX, Claim, RecentEvents
 from .registration import Registration
 from .result import Result, short_result
-from .router import is_async
+from .router import Handler, is_async
 from .running import Runner, SyncRunner, Waiting
 
 if TYPE_CHECKING:
@@ -237,8 +237,8 @@ class Receiver(Registration, Faces):
         answer: list[Result] = []
         if self._filters or self._included:
             work = self._filter_and_run(verdict, request, runner, started, answer)
-        elif self._is_for_inbox(verdict):
-            return self._hand_over(verdict, verdict, request, runner, started)
+        elif (queued := self._for_inbox(verdict)) is not None:
+            return self._hand_over(verdict, queued, verdict, request, runner, started)
         else:
             claim = self._claim(verdict, started)
             if isinstance(claim, Result):
@@ -267,8 +267,9 @@ class Receiver(Registration, Faces):
                     answer.append(self._told(_IGNORED, event, started))
                     return
                 event = as_event(kept)
-            if self._is_for_inbox(event):
-                handed = self._hand_over(event, verdict, request, runner, started)
+            queued = self._for_inbox(event)
+            if queued is not None:
+                handed = self._hand_over(event, queued, verdict, request, runner, started)
                 answer.append(await handed if isinstance(handed, Waiting) else handed)
                 return
         except Exception as error:
@@ -281,24 +282,24 @@ class Receiver(Registration, Faces):
             await run_handlers(event, claim, self._recent, runner, self._observers, answer)
             self._told(answer[0], event, started)
 
-    def _is_for_inbox(self, event: Event[Any]) -> bool:
-        """Whether *event* is kept and handled later: not where its sender waits for the answer."""
-        if self._inbox is None and self._inbox_url is None:
-            return False
+    def _for_inbox(self, event: Event[Any]) -> tuple[Handler, ...] | None:
+        """Return the handlers *event* is kept for; None where it is to be handled at once."""
+        if (self._inbox is None and self._inbox_url is None) or event.type in SYNCHRONOUS_SECONDS:
+            return None
         handlers = self.router.handlers_for(event.type)
-        # Those with a default answer come first.
-        return event.type not in SYNCHRONOUS_SECONDS and not (handlers and handlers[0].default)
+        # Those with a default answer come first: their sender waits for it.
+        return None if handlers and handlers[0].default is not None else handlers
 
     def _hand_over(
         self,
         event: Event[Any],
+        handlers: tuple[Handler, ...],
         sent: Event[Any],
         request: Incoming | None,
         runner: Runner,
         started: float,
     ) -> "Result | Waiting":
         """Give *event*, which the filters made of *sent*, to the inbox."""
-        handlers = self.router.handlers_for(event.type)
         inbox = self.inbox
         if not handlers or inbox is None:
             return self._told(_IGNORED, event, started)

@@ -24,6 +24,9 @@ __all__ = [
 CREDENTIALS = {"authorization", "cookie", "proxy-authorization"}
 """Headers that are somebody's password, and say nothing of the event."""
 
+# Made once: `json.dumps` with an argument makes one for every call.
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
+
 FIRST = {"created", "opened"}
 LAST = {"archived", "canceled", "cancelled", "closed", "deleted", "expired", "removed"}
 """How types end that begin or end their object."""
@@ -58,7 +61,7 @@ def new_entry(
         source=source_of(event, provider),
         body=event.raw,
         targets=targets,
-        head=json.dumps(head, separators=(",", ":")).encode(),
+        head=_encoded(head).encode(),
         type=event.type,
         # The dashboard's test button sends all its events under one id: each is a first one.
         key=None if event.is_placeholder else event.key[2],
