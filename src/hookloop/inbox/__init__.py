@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .backend import Backend, Transactions
+    from .django_inbox import DjangoInbox
     from .inbox import Inbox, InboxSettings
     from .sqlalchemy_inbox import SQLAlchemyInbox
 
-__all__ = ["Backend", "Inbox", "InboxSettings", "SQLAlchemyInbox", "Transactions"]
+__all__ = ["Backend", "DjangoInbox", "Inbox", "InboxSettings", "SQLAlchemyInbox", "Transactions"]
 
 _FILES = {
     "Backend": "backend",
+    "DjangoInbox": "django_inbox",
     "Inbox": "inbox",
     "InboxSettings": "inbox",
     "SQLAlchemyInbox": "sqlalchemy_inbox",

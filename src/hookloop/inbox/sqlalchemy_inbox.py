@@ -70,6 +70,7 @@ _delivery = sa.Table(
     sa.Column("claimed_at", sa.Double),
     sa.Column("settled_at", sa.Double),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("rank", sa.Double, nullable=False, server_default=sa.text("0")),
     sqlite_autoincrement=True,
 )
 
@@ -93,7 +94,7 @@ _index(
     where="order_key IS NOT NULL AND state IN ('ready', 'leased')",
     unique=True,
 )
-_index("waiting", "target", "order_key", "id", where="state = 'waiting'")
+_index("waiting", "target", "order_key", "rank", "id", where="state = 'waiting'")
 _index("settled", "state", "settled_at", where="settled_at IS NOT NULL")
 sa.Index("hookloop_delivery_message", _delivery.c.message)
 sa.Table(

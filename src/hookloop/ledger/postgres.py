@@ -308,9 +308,9 @@ async def migrate(connection: Connection, name: str) -> None:
             )
             version = await _version(connection)  # or another process was faster
             if version == 0 and await connection.fetchval("SELECT to_regclass('hookloop_message')"):
-                # Made by Alembic or Django, whose first step is ours.
-                await connection.execute("INSERT INTO hookloop_migration (version) VALUES (1)")
-                version = 1
+                # Made by Alembic or Django, whose first step is our first two.
+                await connection.execute("INSERT INTO hookloop_migration (version) VALUES (2)")
+                version = 2
             for number, script in known:
                 if number > version:
                     await connection.execute(script)

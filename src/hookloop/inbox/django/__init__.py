@@ -1,0 +1,1 @@
+"""The Django app of an inbox: put ``hookloop.inbox.django`` into ``INSTALLED_APPS``."""
