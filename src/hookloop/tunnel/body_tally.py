@@ -20,7 +20,7 @@ class BodyTally:
     the other what it read: that both agree is the proof that a body arrived bit for bit.
     """
 
-    __slots__ = ("_hash", "_room", "kept", "length", "short", "told")
+    __slots__ = ("_digest", "_hash", "_room", "kept", "length", "short", "told")
 
     def __init__(self, keep_max: int = 0) -> None:
         """*keep_max*: bytes of its beginning to hold on to, for a capture."""
@@ -33,11 +33,14 @@ class BodyTally:
         self.told = b""
         """The digest as the other side told it; empty for not, or not yet."""
         self._hash: _Hash | None = None
+        self._digest = _DIGEST_OF_NOTHING
+        """Of all that was added; empty while nobody has asked for it."""
 
     def add(self, data: bytes) -> None:
         if not data:
             return
         self.length += len(data)
+        self._digest = b""
         if self._room:
             self._keep(data)
         if self._hash is None:
@@ -55,4 +58,6 @@ class BodyTally:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of what was added so far."""
-        return self._hash.digest() if self._hash is not None else _DIGEST_OF_NOTHING
+        if not self._digest and self._hash is not None:
+            self._digest = self._hash.digest()  # a copy of OpenSSL's state, and it is asked twice
+        return self._digest

@@ -1,6 +1,7 @@
 """An upstream's bytes as one response: a sans-I/O reader over httptools (llhttp)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -91,7 +92,8 @@ class ResponseReader:
         """*asked*: the protocols that the request asks to change to."""
         self._asked = asked
         self._switched: ResponseHead | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
+        """None once the response is over, which is asked before it is used."""
         self._is_head_request = is_head_request
         self._events: list[ReaderEvent] = []
         self._final: FinalRead | None = None
@@ -223,6 +225,9 @@ class ResponseReader:
     def _take(self) -> list[ReaderEvent]:
         events, self._events = self._events, []
         self._final = None
+        if self._is_over:
+            # It holds our methods as we hold it: only the collector would ever free the two.
+            self._parser = None
         if self._has_surplus and events:
             last = events[-1]
             end = last.end if isinstance(last, FinalRead) else last

@@ -7,8 +7,8 @@ trusted proxy's may say who came before it, and the first that is not is the cal
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 from hookloop.exchange import Headers, RequestHead
 
@@ -21,8 +21,7 @@ KNOWN_MAX = 10_000  # addresses whose verdict is remembered
 _SCHEMES = frozenset({b"http", b"https"})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """What is passed on of a request, and whose it is."""
 
     head: RequestHead

@@ -1,8 +1,7 @@
 """What a caller's connection needs of the relay: where requests go, and the means to serve them."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hookloop.clock import Clock
 from hookloop.exchange import CaptureSink, RequestHead, ResponseHead
@@ -22,16 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["Front", "Page", "Route", "peer_name"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A request goes to an agent, or where it waits for one."""
 
     tunnel: str
     link: "Link | CatchLink | WaitingLink"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A request is for the relay itself, which answers this."""
 
     head: ResponseHead

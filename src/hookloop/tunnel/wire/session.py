@@ -336,7 +336,7 @@ class Session:
             length = self.lanes.consumed(number, length)
         if stream is not None:
             credit = stream.allowance.give_back(length)
-            if stream.theirs is not Half.DONE and stream.moved is None:
+            if credit and stream.theirs is not Half.DONE and stream.moved is None:
                 self._outgoing.send_credit(number, credit)
         self._outgoing.send_credit(0, self._allowance.give_back(length))
 

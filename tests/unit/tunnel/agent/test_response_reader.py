@@ -1,5 +1,8 @@
 """An upstream's bytes as one response."""
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,3 +223,20 @@ def test_no_bytes_make_it_raise(pieces, is_head_request):
 
     assert isinstance(events[-1], EndRead | BrokenRead)
     assert not any(isinstance(event, EndRead | BrokenRead) for event in events[:-1])
+
+
+@pytest.mark.parametrize(
+    "answer", [OK + b"Content-Length: 2\r\n\r\nok", OK + b"Content-Length: x\r\n\r\n"]
+)
+def test_reader_that_is_over_needs_no_collector(answer):
+    """The parser holds the reader's methods: each answer would leave a cycle behind."""
+    gc.disable()
+    try:
+        reader = ResponseReader(is_head_request=False)
+        reader.receive_data(answer)
+        gone = weakref.ref(reader)
+        del reader
+
+        assert gone() is None
+    finally:
+        gc.enable()
