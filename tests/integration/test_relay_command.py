@@ -262,3 +262,11 @@ async def test_the_first_sigterm_drains_and_the_second_ends_at_once():
         assert relay.process.returncode is None
         relay.process.send_signal(signal.SIGTERM)
         assert await relay.ended() == -signal.SIGTERM
+
+
+def test_a_token_that_may_have_its_own_names_only_is_listed_so(tmp_path):
+    """Without a word of it, it looks like one that may have any name beside."""
+    path = tmp_path / "tokens.json"
+    made_token(path, "ci", "--name", "ci-*", "--own-names-only")
+
+    assert "ci-* (no others)" in token_command(path, "list").stdout

@@ -213,6 +213,8 @@ def _announce(
     url, tunnels, admin = addresses
     announcer.fact("relay", url)
     announcer.fact("tunnels", tunnels)
+    for domain in config.more_domains:
+        announcer.fact("tunnels", tunnels.replace(f".{config.domain}", f".{domain}", 1))
     if admin:
         announcer.fact("admin", admin)
     if made:

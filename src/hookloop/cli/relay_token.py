@@ -157,7 +157,10 @@ def _row(known: "Token", now: float) -> tuple[str, ...]:
     expires = "never" if known.expires is None else _date(known.expires)
     if known.is_expired(now):
         expires += " (over)"
-    return known.id, known.label or "-", created, expires, " ".join(known.names) or "-"
+    names = " ".join(known.names) or "-"
+    if known.own_names_only:
+        names += " (no others)"
+    return known.id, known.label or "-", created, expires, names
 
 
 def _date(seconds: int) -> str:
