@@ -205,6 +205,7 @@ async def test_options_go_before_the_file(tmp_path):
             answer = await caller.ask(post(b"hi", host=b"shop.eu.test:80"))
 
     assert relay.facts["tunnels"].startswith(f"http://NAME.{DOMAIN}:")
+    assert relay.facts["also"] == f"http://NAME.eu.test:{relay.port}"
     assert running_one.url == f"http://shop.eu.test:{relay.port}"
     assert (answer.status, answer.body) == (200, b"hi")
 

@@ -214,7 +214,7 @@ def _announce(
     announcer.fact("relay", url)
     announcer.fact("tunnels", tunnels)
     for domain in config.more_domains:
-        announcer.fact("tunnels", tunnels.replace(f".{config.domain}", f".{domain}", 1))
+        announcer.fact("also", tunnels.replace(f".{config.domain}", f".{domain}", 1))
     if admin:
         announcer.fact("admin", admin)
     if made:
