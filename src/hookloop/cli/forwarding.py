@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .catch_options import CatchTeller
 from .console import running_console
 from .console_options import ConsoleOptions
+from .inspect_options import InspectOptions, inspection
 from .session_options import SessionOptions
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ async def forward(
     shown: ConsoleOptions,
     *,
     warnings: Sequence[str] = (),
+    inspected: InspectOptions | None = None,
 ) -> None:
     """Open *tunnels* in one session, show what passes, and return when cancelled."""
     from hookloop.tunnel.agent import AgentConfig, running_agent
@@ -44,13 +46,25 @@ async def forward(
                 "This URL is local: only programs on this machine can reach it. For a public "
                 "one run `hookloop relay` on a server and pass --relay.",
             )
+        inspector = await enter(
+            inspection(
+                inspected or InspectOptions(inspect="off"),
+                console,
+                warn=lambda text: console.note("warning", text),
+            )
+        )
+        if inspector.url:
+            console.web_interface(inspector.url)
+            console.watch_dropped(inspector.dropped)
         running = running_agent(
             config,
-            sink=console,
+            sink=inspector,
+            keep_max=inspector.keep_max,
             observer=console,
             catch_observer=CatchTeller(console),
             connection_ended=console.connection_ended,
         )
         agent = await enter(running)
         console.watch(agent.statistics)
+        inspector.watch(agent)
         await asyncio.Event().wait()

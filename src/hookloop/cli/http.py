@@ -16,6 +16,16 @@ from .console_options import (
     QrOption,
 )
 from .forwarding import forward
+from .inspect_options import (
+    MAX_AGE_SECONDS,
+    MAX_BYTES,
+    CaptureMaxAge,
+    CaptureMaxBytes,
+    CaptureOption,
+    InspectOption,
+    InspectOptions,
+    RedactOption,
+)
 from .runner import reporting_errors, run
 from .session_options import RelayOption, SessionOptions, TokenOption, ViaOption
 from .trust_options import CaFile, SkipVerify, trust_of
@@ -67,6 +77,11 @@ def http(
     via: ViaOption = None,
     ca_file: CaFile = None,
     insecure_skip_verify: SkipVerify = False,
+    inspect: InspectOption = None,
+    capture: CaptureOption = None,
+    capture_max_bytes: CaptureMaxBytes = MAX_BYTES,
+    capture_max_age: CaptureMaxAge = MAX_AGE_SECONDS,
+    redact: RedactOption = None,
     qr: QrOption = False,
     log: LogOption = None,
     log_format: LogFormatOption = None,
@@ -104,4 +119,9 @@ def http(
             catch_dir=catch_dir,
         )
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
-    run(forward([tunnel], SessionOptions(relay, token, via, trust), shown))
+    secrets = {f"secret {number}": one for number, one in enumerate(secret or (), 1)}
+    inspected = InspectOptions(
+        inspect, capture, capture_max_bytes, capture_max_age, tuple(redact or ()), secrets
+    )
+    session = SessionOptions(relay, token, via, trust)
+    run(forward([tunnel], session, shown, inspected=inspected))

@@ -1,6 +1,7 @@
 """`hookloop start`: the tunnels of a hookloop.toml, or of an ngrok.yml."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,16 @@ from .console_options import (
     QrOption,
 )
 from .forwarding import forward
+from .inspect_options import (
+    MAX_AGE_SECONDS,
+    MAX_BYTES,
+    CaptureMaxAge,
+    CaptureMaxBytes,
+    CaptureOption,
+    InspectOption,
+    InspectOptions,
+    RedactOption,
+)
 from .project_file import FILE_NAME, Project, find_project_file, read_project
 from .runner import reporting_errors, run
 from .session_options import RelayOption, SessionOptions, TokenOption, ViaOption
@@ -50,6 +61,11 @@ def start(
     via: ViaOption = None,
     ca_file: CaFile = None,
     insecure_skip_verify: SkipVerify = False,
+    inspect: InspectOption = None,
+    capture: CaptureOption = None,
+    capture_max_bytes: CaptureMaxBytes = MAX_BYTES,
+    capture_max_age: CaptureMaxAge = MAX_AGE_SECONDS,
+    redact: RedactOption = None,
     qr: QrOption = False,
     log: LogOption = None,
     log_format: LogFormatOption = None,
@@ -63,7 +79,19 @@ def start(
         trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
     session = SessionOptions(relay or project.relay, token or project.token or "", via, trust)
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
-    run(forward(tunnels, session, shown, warnings=project.warnings))
+    inspected = InspectOptions(
+        inspect, capture, capture_max_bytes, capture_max_age, tuple(redact or ()), _secrets(tunnels)
+    )
+    run(forward(tunnels, session, shown, warnings=project.warnings, inspected=inspected))
+
+
+def _secrets(tunnels: "Sequence[TunnelOptions]") -> dict[str, str]:
+    """Return the signing secrets the file has, by the tunnel's name, for the doctor."""
+    return {
+        f"{tunnel.label} {number}": secret
+        for tunnel in tunnels
+        for number, secret in enumerate(getattr(tunnel.guard, "secrets", ()), 1)
+    }
 
 
 def project_of(config: Path | None) -> Project:

@@ -75,6 +75,8 @@ class WebhookGuard:
     def __init__(self, provider: "Provider", secrets: tuple[str, ...], clock: Clock) -> None:
         self._provider = provider
         self._secrets = secrets
+        self.secrets = secrets
+        """For the inspector's doctor, who tries them too."""
         self._clock = clock
         self._is_explaining = False
 

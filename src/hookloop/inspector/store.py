@@ -32,6 +32,7 @@ KEEP_SHARE = 0.95  # of the bytes after room was made: not at each further excha
 BUSY_SECONDS = 5.0  # for another hookloop that writes to the same file
 SCAN_ROWS_MAX = 20_000  # of what no index answers are read for one page; then it says how far
 INDEX_ROWS = 64  # a step of the index, some 20 ms
+RECENT_MAX = 20_000  # for a chart: of more, the newest
 COUNT_MAX = 10_000  # of text that is found: more is "10,000+"
 
 Answer = TypeVar("Answer")
@@ -204,6 +205,19 @@ class CaptureStore:
             }
 
         return self._read(facets)
+
+    def recent(self, since: float) -> list[tuple[float, int | None, float]]:
+        """Return start, status and seconds of the last `RECENT_MAX` that began after *since*."""
+
+        def recent(db: apsw.Connection) -> list[tuple[float, int | None, float]]:
+            sql = (
+                "SELECT started_at, status, duration_seconds FROM exchange "
+                "WHERE seq > (SELECT coalesce(max(seq), 0) FROM exchange) - ? AND started_at > ?"
+            )
+            found: Iterable[Any] = db.execute(sql, (RECENT_MAX, since))
+            return list(found)
+
+        return self._read(recent)
 
     def newest(self) -> int:
         """Return the largest `Summary.seq` there is, or 0."""
