@@ -1,6 +1,9 @@
 """What all tests share: how Hypothesis runs, and how many tests run side by side."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from hypothesis import settings
 
@@ -9,6 +12,11 @@ from hypothesis import settings
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# What commands keep between runs: never in the folders of whoever runs the tests.
+STATE = tempfile.mkdtemp(prefix="hookloop-tests-")
+os.environ["XDG_STATE_HOME"] = STATE
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 
 # Many tests wait for a process of theirs, and leave a core to another test meanwhile.
 WORKERS_PER_CORE = 2

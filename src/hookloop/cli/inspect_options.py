@@ -1,7 +1,5 @@
 """How a person chooses what is kept of the traffic, and where its pages are."""
 
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +11,8 @@ import typer
 
 from hookloop.errors import ConfigError
 from hookloop.exchange import CaptureSink, Exchange
+
+from .requests_store import default_store
 
 if TYPE_CHECKING:
     from hookloop.inspector import Recorder
@@ -28,7 +28,6 @@ __all__ = [
     "InspectOptions",
     "Inspection",
     "RedactOption",
-    "captures_file",
     "inspection",
 ]
 
@@ -49,6 +48,7 @@ CaptureOption = Annotated[
     str | None,
     typer.Option(
         "--capture",
+        envvar="HOOKLOOP_CAPTURES",
         metavar="FILE|memory",
         help="Where what passes is kept; without it, a file in your state folder.",
     ),
@@ -82,17 +82,6 @@ class InspectOptions:
     @property
     def is_off(self) -> bool:
         return self.inspect is not None and self.inspect.lower() == OFF
-
-
-def captures_file() -> Path:
-    """Return where captures are kept unless somebody says otherwise."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return root / "hookloop" / "captures.db"
 
 
 class Inspection:
@@ -175,7 +164,7 @@ async def inspection(
     clock = SystemClock()
     redaction = parse_redactions(options.redact)
     with inspector_listener(options.inspect) as listener:
-        path = None if options.capture == "memory" else Path(options.capture or captures_file())
+        path = None if options.capture == "memory" else Path(options.capture or default_store())
         settings = {"max_bytes": options.max_bytes, "max_age_seconds": options.max_age_seconds}
         try:
             store = CaptureStore(path, **settings)  # type: ignore[arg-type] # each of its own kind

@@ -111,7 +111,8 @@ class LocalOnly:
                 answer.setdefault("Content-Security-Policy", POLICY)
                 answer.setdefault("Cache-Control", "no-store")
                 answer["X-Content-Type-Options"] = "nosniff"
-                answer["Referrer-Policy"] = "no-referrer"
+                # Not "no-referrer": a form of ours would then say that its Origin is null.
+                answer["Referrer-Policy"] = "same-origin"
                 answer["Cross-Origin-Resource-Policy"] = "same-origin"
                 answer["Cross-Origin-Opener-Policy"] = "same-origin"
                 answer["X-Frame-Options"] = "DENY"
