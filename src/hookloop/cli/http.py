@@ -47,6 +47,7 @@ from .tunnel_options import (
     UpstreamInsecure,
     VerifyWebhook,
 )
+from .webhook_guard import webhook_guard
 
 __all__ = ["http"]
 
@@ -91,8 +92,6 @@ def http(
     """Give a local service a public URL, and show each request that comes in."""
     from hookloop.tunnel.agent.options import TunnelOptions
 
-    from .webhook_guard import webhook_guard
-
     with reporting_errors():
         trust = trust_of(ca_file, is_skipped=insecure_skip_verify)
         # A secret of the environment is for whichever command verifies.
@@ -119,9 +118,6 @@ def http(
             catch_dir=catch_dir,
         )
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
-    secrets = {f"secret {number}": one for number, one in enumerate(secret or (), 1)}
-    inspected = InspectOptions(
-        inspect, capture, capture_max_bytes, capture_max_age, tuple(redact or ()), secrets
-    )
+    inspected = InspectOptions(inspect, capture, capture_max_bytes, capture_max_age, redact, secret)
     session = SessionOptions(relay, token, via, trust)
     run(forward([tunnel], session, shown, inspected=inspected))

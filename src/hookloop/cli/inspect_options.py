@@ -1,6 +1,6 @@
 """How a person chooses what is kept of the traffic, and where its pages are."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,9 +75,12 @@ class InspectOptions:
     capture: str | None = None
     max_bytes: int = MAX_BYTES
     max_age_seconds: float = MAX_AGE_SECONDS
-    redact: tuple[str, ...] = ()
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Signing secrets by label, for the doctor."""
+    redact: Sequence[str] | None = None
+    secrets: Sequence[str] | None = field(default=None, repr=False)
+    """Signing secrets, for the doctor."""
+
+    def labelled_secrets(self) -> dict[str, str]:
+        return {f"secret {number}": one for number, one in enumerate(self.secrets or (), 1)}
 
     @property
     def is_off(self) -> bool:
@@ -162,7 +165,7 @@ async def inspection(
     from hookloop.meter import Meter
 
     clock = SystemClock()
-    redaction = parse_redactions(options.redact)
+    redaction = parse_redactions(options.redact or ())
     with inspector_listener(options.inspect) as listener:
         path = None if options.capture == "memory" else Path(options.capture or default_store())
         settings = {"max_bytes": options.max_bytes, "max_age_seconds": options.max_age_seconds}
@@ -184,7 +187,7 @@ async def inspection(
                     tunnels=made.tunnels,
                     reading=lambda: meter.reading(made.open_now()),
                     latency_seconds=made.latency_seconds,
-                    secrets=options.secrets,
+                    secrets=options.labelled_secrets(),
                 )
                 async with running_inspector(listener, inspector_pages(inspected)) as url:
                     made.url = url

@@ -80,18 +80,14 @@ def start(
     session = SessionOptions(relay or project.relay, token or project.token or "", via, trust)
     shown = ConsoleOptions(log, LogFormat.JSON if json else log_format, log_level, qr)
     inspected = InspectOptions(
-        inspect, capture, capture_max_bytes, capture_max_age, tuple(redact or ()), _secrets(tunnels)
+        inspect, capture, capture_max_bytes, capture_max_age, redact, _secrets(tunnels)
     )
     run(forward(tunnels, session, shown, warnings=project.warnings, inspected=inspected))
 
 
-def _secrets(tunnels: "Sequence[TunnelOptions]") -> dict[str, str]:
-    """Return the signing secrets the file has, by the tunnel's name, for the doctor."""
-    return {
-        f"{tunnel.label} {number}": secret
-        for tunnel in tunnels
-        for number, secret in enumerate(getattr(tunnel.guard, "secrets", ()), 1)
-    }
+def _secrets(tunnels: "Sequence[TunnelOptions]") -> list[str]:
+    """Return the signing secrets the file has, for the inspector's doctor."""
+    return [secret for tunnel in tunnels for secret in getattr(tunnel.guard, "secrets", ())]
 
 
 def project_of(config: Path | None) -> Project:
