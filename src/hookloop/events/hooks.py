@@ -22,7 +22,7 @@ from .running import Runner, Waiting
 if TYPE_CHECKING:
     import stripe
 
-    from .intake import Intake
+    from .intake import Database, Intake
 
 __all__ = ["Hooks"]
 
@@ -50,8 +50,9 @@ class Hooks(Handlers, Receiver):
     id and returns the event as a dict, or None where there is none; by default it asks
     through *client*.
 
-    *inbox*: where events are kept before they are answered, such as ``sqlite:///hooks.db``, or a
-    `hookloop.inbox.Inbox`: their handlers run afterwards, until they succeed. Events whose sender
+    *inbox*: where events are kept before they are answered, such as ``sqlite:///hooks.db``, a
+    `DjangoInbox`, a `SQLAlchemyInbox`, or an `Inbox` with settings (`hookloop.inbox`):
+    their handlers run afterwards, until they succeed. Events whose sender
     waits for the answer run at once, as without.
 
     Raises `ConfigError` for what cannot work.
@@ -69,7 +70,7 @@ class Hooks(Handlers, Receiver):
         body_bytes_max: int = BODY_BYTES_MAX,
         recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
-        inbox: "Intake | str | None" = None,
+        inbox: "Intake | Database | str | None" = None,
     ) -> None:
         if verify not in ("signature", "retrieve"):
             raise ConfigError(f"verify is {verify!r}: it is 'signature' or 'retrieve'")

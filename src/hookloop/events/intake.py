@@ -17,7 +17,14 @@ from .running import Runner, Waiting
 if TYPE_CHECKING:
     from .receiver import Receiver
 
-__all__ = ["Intake", "intake_at"]
+__all__ = ["Database", "Intake", "intake_at"]
+
+
+class Database(Protocol):
+    """Where an inbox keeps events, in place of a URL: see `hookloop.inbox.backend`."""
+
+    name: str
+    """For messages: never with a password in it."""
 
 
 class Intake(Protocol):
@@ -55,9 +62,9 @@ class Intake(Protocol):
         ...
 
 
-def intake_at(url: str) -> Intake:
-    """Return the inbox at *url*. Raises `ConfigError` where it names none."""
+def intake_at(where: str | Database) -> Intake:
+    """Return the inbox at *where*. Raises `ConfigError` where it names no database."""
     from importlib import import_module
 
-    inbox: Intake = import_module("hookloop.inbox.inbox").Inbox(url)
+    inbox: Intake = import_module("hookloop.inbox.inbox").Inbox(where)
     return inbox

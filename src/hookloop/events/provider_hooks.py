@@ -13,7 +13,7 @@ from .recent import RECENT_MAX
 from .router import HandlerFunction
 
 if TYPE_CHECKING:
-    from .intake import Intake
+    from .intake import Database, Intake
     from .outcomes import Reply
     from .providers import Provider
 
@@ -45,7 +45,7 @@ class ProviderHooks(Receiver):
         body_bytes_max: int = BODY_BYTES_MAX,
         recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
-        inbox: "Intake | str | None" = None,
+        inbox: "Intake | Database | str | None" = None,
     ) -> None:
         super().__init__(
             secrets,

@@ -23,7 +23,7 @@ from .router import Handler, is_async
 from .running import Runner, SyncRunner, Waiting
 
 if TYPE_CHECKING:
-    from .intake import Intake
+    from .intake import Database, Intake
     from .observer import Observer
     from .providers import Provider
 
@@ -55,7 +55,7 @@ class Receiver(Registration, Faces):
         body_bytes_max: int = BODY_BYTES_MAX,
         recent_max: int = RECENT_MAX,
         clock: Clock | None = None,
-        inbox: "Intake | str | None" = None,
+        inbox: "Intake | Database | str | None" = None,
     ) -> None:
         super().__init__()
         if not 0 < tolerance < float("inf"):
@@ -80,10 +80,12 @@ class Receiver(Registration, Faces):
         self._observers: list[Observer] = []
         self._inbox: Intake | None = None
         self._inbox_lock = allocate_lock()
-        self._inbox_url = inbox if isinstance(inbox, str) else None
-        if inbox is not None and not isinstance(inbox, str):
-            self._inbox = inbox
-            inbox.attach(self)
+        self._inbox_at: str | Database | None = None
+        if inbox is None or isinstance(inbox, str) or not hasattr(inbox, "attach"):
+            self._inbox_at = inbox
+        else:
+            self._inbox = cast("Intake", inbox)
+            self._inbox.attach(self)
         self._refusals = RefusalLog()
 
     _needs_secrets = True
@@ -141,12 +143,12 @@ class Receiver(Registration, Faces):
     @property
     def inbox(self) -> "Intake | None":
         """What keeps the events until they are handled; None where requests run the handlers."""
-        if self._inbox is None and self._inbox_url is not None:
+        if self._inbox is None and self._inbox_at is not None:
             from .intake import intake_at
 
             with self._inbox_lock:
                 if self._inbox is None:
-                    self._inbox = intake_at(self._inbox_url)
+                    self._inbox = intake_at(self._inbox_at)
                     self._inbox.attach(self)
         return self._inbox
 
@@ -284,7 +286,7 @@ class Receiver(Registration, Faces):
 
     def _for_inbox(self, event: Event[Any]) -> tuple[Handler, ...] | None:
         """Return the handlers *event* is kept for; None where it is to be handled at once."""
-        if (self._inbox is None and self._inbox_url is None) or event.type in SYNCHRONOUS_SECONDS:
+        if (self._inbox is None and self._inbox_at is None) or event.type in SYNCHRONOUS_SECONDS:
             return None
         handlers = self.router.handlers_for(event.type)
         # Those with a default answer come first: their sender waits for it.

@@ -1,7 +1,7 @@
 """
 An inbox in Django's own database, Postgres or SQLite, by Django's own connection.
 
-    hooks = Hooks(secrets="whsec_...", inbox=Inbox(DjangoInbox()))
+    hooks = Hooks(secrets="whsec_...", inbox=DjangoInbox())
 """
 
 from collections.abc import Iterator

@@ -13,6 +13,7 @@ from hookloop import Drop, Event, Hooks, Reject, Reply, Retry
 from hookloop.errors import ConfigError
 from hookloop.inbox import Inbox, InboxSettings
 from hookloop.inbox.admin import each_run, show
+from hookloop.inbox.backend import MemoryBackend
 from hookloop.inbox.entry import headers_of
 from hookloop.ledger.delivery import State
 from hookloop.ledger.store import Selection
@@ -379,3 +380,14 @@ def test_a_store_that_cannot_be_opened_is_a_503_until_it_can(tmp_path):
     (tmp_path / "disk").mkdir()
     assert send(hooks, body_of(1)).outcome == "accepted"
     hooks.inbox.stop()
+
+
+def test_a_database_is_an_inbox_as_a_url_is():
+    """Nothing is wrapped by hand, as long as no settings are wanted."""
+    hooks, seen = Hooks(secrets=SECRET, inbox=MemoryBackend()), Seen()
+    hooks.on("customer.updated")(lambda event: seen(event.id))
+    try:
+        assert send(hooks, body_of(1)).outcome == "accepted"
+        assert seen.wait(1) == ["evt_1"]
+    finally:
+        hooks.inbox.stop()

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             )
         inbox = import_string(path).inbox
         if inbox is None:
-            raise CommandError(f"{path} has no inbox: pass inbox=Inbox(DjangoInbox())")
+            raise CommandError(f"{path} has no inbox: pass inbox=DjangoInbox()")
         asyncio.run(_work(inbox))
 
 
