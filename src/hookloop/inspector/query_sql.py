@@ -48,9 +48,11 @@ def _condition(term: Term) -> tuple[str, list[str | float]]:
         where, bound = _one(term.field, value)
         wheres.append(where)
         bindings += bound
-    # A column without a value is neither like it nor unlike it, in SQL; here it is unlike.
-    either = f"coalesce(({' OR '.join(wheres) or '0'}), 0)"
-    return (f"NOT {either}" if term.is_negated else either), bindings
+    either = f"({' OR '.join(wheres) or '0'})"
+    if term.is_negated:
+        # A column without a value is neither like it nor unlike it, in SQL; here it is unlike.
+        return f"NOT coalesce({either}, 0)", bindings
+    return either, bindings
 
 
 def _one(field: str, value: str | tuple[str, float]) -> tuple[str, list[str | float]]:

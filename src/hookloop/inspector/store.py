@@ -351,9 +351,8 @@ def _found(
         for row in _rows(db, where, bindings):
             yield Summary(*row)
         return
-    where, bindings = _narrowed(db, query, where, bindings)
     count = 0
-    for scanned, row in enumerate(_rows(db, where, bindings), 1):
+    for scanned, row in enumerate(_candidates(db, query, where, bindings), 1):
         summary = Summary(*row)
         if query.holds_text(_load(db, summary.seq)):
             count += 1
@@ -365,27 +364,38 @@ def _found(
             return
 
 
+def _candidates(
+    db: apsw.Connection, query: Query, where: str, bindings: list[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield rows that may match, the newest first: those not indexed yet, then the others."""
+    phrases = _phrases(query)
+    if not phrases:
+        yield from _rows(db, where, bindings)
+        return
+    (upto,) = next(db.execute("SELECT upto FROM indexed"))
+    yield from _rows(db, f"({where}) AND seq > ?", [*bindings, upto])
+    # Read in the order of the index, newest first, so that a page ends where it is full.
+    sql = (
+        f"SELECT {rows.COLUMNS} FROM words CROSS JOIN exchange ON seq = words.rowid "  # noqa: S608  # our own words
+        f"WHERE words MATCH ? AND ({where}) ORDER BY words.rowid DESC"
+    )
+    yield from db.execute(sql, [phrases, *bindings])
+
+
 def _rows(db: apsw.Connection, where: str, bindings: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     sql = f"SELECT {rows.COLUMNS} FROM exchange WHERE {where} ORDER BY seq DESC"  # noqa: S608  # our own words
     return iter(db.execute(sql, bindings))
 
 
-def _narrowed(
-    db: apsw.Connection, query: Query, where: str, bindings: list[Any]
-) -> tuple[str, list[Any]]:
-    """Return the conditions with what the index knows: it finds too many, never too few."""
+def _phrases(query: Query) -> str:
+    """Return what the index is asked: it finds too many, never too few; empty for no help."""
     phrases = [
         " AND ".join(_trigrams(value.partition("=")[0] if term.field == "header" else value))
         for term in query.textual
         for value in term.values[:1]
         if isinstance(value, str) and not term.is_negated and len(term.values) == 1
     ]
-    phrases = [phrase for phrase in phrases if phrase]
-    if not phrases:
-        return where, bindings
-    (upto,) = next(db.execute("SELECT upto FROM indexed"))
-    match = "seq IN (SELECT rowid FROM words WHERE words MATCH ?)"
-    return f"({where}) AND (seq > ? OR {match})", [*bindings, upto, " AND ".join(phrases)]
+    return " AND ".join(phrase for phrase in phrases if phrase)
 
 
 TRIGRAMS_MAX = 12  # of a long text: more do not make fewer
