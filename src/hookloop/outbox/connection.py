@@ -43,7 +43,7 @@ def execute_sync(conn: Any, statement: str, values: Values) -> None:
 
 def _started(conn: Any, statement: str, values: Values) -> Any:
     kind = _kind(conn)
-    if kind not in _RUNNERS:
+    if kind not in _RUNNERS or not (hasattr(conn, "execute") or hasattr(conn, "cursor")):
         raise ConfigError(
             f"a {type(conn).__module__}.{type(conn).__qualname__} was given as the connection: "
             f"known are those of {_KNOWN}"
@@ -67,7 +67,8 @@ def _kind(conn: Any) -> str:
 
 
 def _is_async(conn: Any) -> bool:
-    return type(conn).__name__.startswith(("Async", "async_"))
+    # An application's own session bears a name of its own.
+    return any(cls.__name__.startswith(("Async", "async_")) for cls in type(conn).__mro__)
 
 
 # --- the drivers -----------------------------------------------------------------------------
@@ -110,8 +111,16 @@ def _psycopg_is_open(conn: Any) -> bool:
     return not conn.autocommit or conn.info.transaction_status != 0  # IDLE
 
 
-def _psycopg2_is_open(conn: Any) -> bool:
-    return not conn.autocommit or conn.info.transaction_status != 0
+def _django_is_open(conn: Any) -> bool:
+    return bool(conn.in_atomic_block or not conn.get_autocommit())
+
+
+def _sqlalchemy_is_open(conn: Any) -> bool:
+    # It begins one by itself, unless it was told to commit each statement.
+    within = getattr(conn, "sync_connection", None) or conn
+    bind = within.get_bind() if hasattr(within, "get_bind") else within
+    of_all = getattr(bind.dialect, "_on_connect_isolation_level", None)  # of create_engine
+    return bool(bind.get_execution_options().get("isolation_level", of_all) != "AUTOCOMMIT")
 
 
 _RUNNERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any, str, Values], Any]]] = {
@@ -119,8 +128,8 @@ _RUNNERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any, str, Values], An
     "apsw": (lambda conn: bool(conn.in_transaction), _by_execute),
     "aiosqlite": (_sqlite3_is_open, _by_execute),
     "psycopg": (_psycopg_is_open, _by_percent),
-    "psycopg2": (_psycopg2_is_open, _by_cursor),
+    "psycopg2": (_psycopg_is_open, _by_cursor),
     "asyncpg": (lambda conn: bool(conn.is_in_transaction()), _by_number),
-    "django": (lambda conn: bool(conn.in_atomic_block), _by_cursor),
-    "sqlalchemy": (lambda _: True, _by_sqlalchemy),  # begins one by itself
+    "django": (_django_is_open, _by_cursor),
+    "sqlalchemy": (_sqlalchemy_is_open, _by_sqlalchemy),
 }

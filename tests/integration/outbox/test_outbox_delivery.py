@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from aiohttp import web
+from outbox_receiver import LOCAL, WAIT_SECONDS, Receiver, running, until_settled
 from standardwebhooks import Webhook
 
 from hookloop import ProviderHooks
@@ -20,57 +20,6 @@ from hookloop.errors import ConfigError
 from hookloop.events.providers import StandardWebhooks
 from hookloop.ledger.delivery import State
 from hookloop.outbox import Outbox, OutboxMessage, OutboxSettings
-from hookloop.schedule import RetrySchedule
-
-WAIT_SECONDS = 30.0
-LOCAL = OutboxSettings(
-    allow_http=True,
-    allow_networks=("127.0.0.0/8",),
-    schedule=RetrySchedule((0.0, 0.0)),
-    look_seconds=0.02,
-    timeout_seconds=5.0,
-)
-
-
-class Receiver:
-    """A real server; answers by a list of statuses, then 200, and keeps what it was sent."""
-
-    def __init__(self, *answers: int, headers: dict[str, str] | None = None) -> None:
-        self.answers = list(answers)
-        self.headers = headers or {}
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.changed = asyncio.Condition()
-        self.hang = asyncio.Event()
-        self.hang.set()
-
-    @contextlib.asynccontextmanager
-    async def listening(self):
-        app = web.Application()
-        app.router.add_post("/{any:.*}", self._take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/hook"
-        try:
-            yield self
-        finally:
-            self.hang.set()
-            await runner.cleanup()
-
-    async def _take(self, request):
-        body = await request.read()
-        headers = {key.lower(): value for key, value in request.headers.items()}
-        async with self.changed:
-            self.requests.append((headers, body))
-            self.changed.notify_all()
-        await self.hang.wait()
-        status = self.answers.pop(0) if self.answers else 200
-        return web.Response(status=status, text=f"answer {status}", headers=self.headers)
-
-    async def wait_requests(self, count: int) -> None:
-        async with asyncio.timeout(WAIT_SECONDS), self.changed:
-            await self.changed.wait_for(lambda: len(self.requests) >= count)
 
 
 @pytest.fixture
@@ -89,25 +38,6 @@ def post(outbox: Outbox, path: Path, *messages: OutboxMessage, commit: bool = Tr
         if commit:
             conn.commit()
     return ids
-
-
-@contextlib.asynccontextmanager
-async def running(outbox: Outbox):
-    task = asyncio.create_task(outbox.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def until_settled(outbox: Outbox, endpoint: str, count: int = 1):
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            found = await outbox.history(endpoint)
-            if len(found) >= count and all(one.delivery.state.is_settled for one in found):
-                return found
-            await asyncio.sleep(0)
 
 
 def test_what_a_transaction_appends_both_libraries_verify(app_db):
