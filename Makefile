@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage fuzz oldest lint format bench build lock clean
+.PHONY: help demo test test-all coverage fuzz oldest lint format bench screenshots build lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ format: .venv/.dev  ## let ruff rewrite what it can
 
 bench: .venv/.dev  ## measure; each file of benchmarks/ says how
 	@for f in benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+screenshots: .venv/.dev  ## pictures of the inspector's pages, into docs/images
+	$(BIN)/python scripts/inspector_screenshots.py
 
 build: .venv/.dev  ## sdist and wheel into dist/
 	$(BIN)/python -m build
