@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 # No deadline: a busy machine is not a failure. In CI the examples are the same each time,
@@ -23,6 +24,7 @@ WORKERS_PER_CORE = 2
 WORKERS_MAX = 16  # each imports all there is: some 300 MB, and ten seconds of a core
 
 
+@pytest.hookimpl(optionalhook=True)  # `make oldest` has no xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Answer `-n auto`, which `make test` says."""
     return min(WORKERS_PER_CORE * (os.cpu_count() or 1), WORKERS_MAX)
