@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["Home", "at_exit", "leave_behind"]
+__all__ = ["Home", "after_fork", "at_exit", "leave_behind"]
 
 T = TypeVar("T")
 
@@ -94,6 +94,17 @@ async def _awaited(last: Callable[[], Awaitable[Any]]) -> None:
 def leave_behind(*things: object) -> None:
     """Keep *things* of a parent process from being finalized in this one."""
     _left_behind.extend(things)
+
+
+def after_fork(begin: "weakref.WeakMethod[Callable[[], None]]") -> None:
+    """Call *begin* in each child this process forks."""
+
+    def call() -> None:
+        if (method := begin()) is not None:
+            method()
+
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(after_in_child=call)
 
 
 def at_exit(stop: "weakref.WeakMethod[Callable[[], None]]") -> None:

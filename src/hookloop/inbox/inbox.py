@@ -26,7 +26,7 @@ from .admin import forget
 from .backend import Backend, Transactions, backend_for
 from .entry import new_entry
 from .handler_target import HandlerTarget, target_names
-from .home import Home, at_exit, leave_behind
+from .home import Home, after_fork, at_exit, leave_behind
 
 if TYPE_CHECKING:
     from hookloop.events.receiver import Receiver
@@ -87,6 +87,7 @@ class Inbox:
         self._after: list[Callable[[NewMessage, Receipt], None]] = []
         self._lock = Lock()
         self._begin_anew()
+        after_fork(weakref.WeakMethod(self._unlock))
 
     def _begin_anew(self) -> None:
         """Be as in a new process."""
@@ -98,6 +99,10 @@ class Inbox:
         self._opening: Future[Store] | None = None
         self._working: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
+
+    def _unlock(self) -> None:
+        """In a forked child: whoever had the lock is not here to give it back."""
+        self._lock = Lock()
 
     def __repr__(self) -> str:
         return f"<Inbox {self.backend.name}>"

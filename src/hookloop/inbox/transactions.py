@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,9 @@ class SqliteTransactions:
 
     @contextmanager
     def begin(self, lease: Lease) -> Iterator[Any]:
-        with closing(self._connect()) as connection:
+        from hookloop.ledger.sqlite_handle import lent
+
+        with lent(str(self._path), self._connect) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             settle(connection, lease.id, Done())
@@ -41,7 +43,9 @@ class SqliteTransactions:
 
     @asynccontextmanager
     async def abegin(self, lease: Lease) -> AsyncIterator[Any]:
-        with closing(self._connect()) as connection:
+        from hookloop.ledger.sqlite_handle import lent
+
+        with lent(str(self._path), self._connect) as connection:
             # In a thread: another handler on this very loop may have the lock.
             await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
             yield connection

@@ -9,7 +9,7 @@ which they would in any case.
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import apsw
 
 from hookloop.errors import LocalError, StoreError
+
+from .sqlite_handle import Handle
 
 __all__ = ["BATCH_MAX", "QUEUE_MAX", "GroupCommit", "Points"]
 
@@ -58,8 +60,8 @@ class _Call:
 class GroupCommit:
     """The thread that owns the writing connection. The owner's duty: `close`."""
 
-    def __init__(self, connection: apsw.Connection, *, name: str, points: Points) -> None:
-        self._connection = connection
+    def __init__(self, handle: Handle, *, name: str, points: Points) -> None:
+        self._handle = handle
         self._name = name
         self._points = points
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()
@@ -104,7 +106,7 @@ class GroupCommit:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                     loop.call_soon_threadsafe(_resolve, mine)
             self._points("answered")
-        self._connection.close()
+        self._handle.close()
 
     def _next_batch(self) -> list[_Call]:
         """Wait for a call, and take those behind it; nothing means the end."""
@@ -136,23 +138,17 @@ class GroupCommit:
 
     def _try_commit(self, batch: list[_Call]) -> BaseException | None:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for call in batch:
-                call.answer = call.work(self._connection)
-                self._points(f"{call.name}:written")
-            self._points("before commit")
-            self._connection.execute("COMMIT")
+            with self._handle.using() as connection, _rolled_back(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                for call in batch:
+                    call.answer = call.work(connection)
+                    self._points(f"{call.name}:written")
+                self._points("before commit")
+                connection.execute("COMMIT")
         except Exception as error:  # whatever it is, its caller must hear of it
-            self._roll_back()
             return self._translated(error)
         self._points("after commit")
         return None
-
-    def _roll_back(self) -> None:
-        # Some errors, a full disk among them, have rolled back already.
-        if self._connection.in_transaction:
-            with contextlib.suppress(apsw.Error):
-                self._connection.execute("ROLLBACK")
 
     def _translated(self, error: Exception) -> Exception:
         if not isinstance(error, apsw.Error):
@@ -163,6 +159,18 @@ class GroupCommit:
             f"the ledger {self._name} cannot be written ({type(error).__name__}: {error}): "
             "nothing is acknowledged until its disk is well again"
         )
+
+
+@contextlib.contextmanager
+def _rolled_back(connection: apsw.Connection) -> Iterator[None]:
+    """Leave no transaction behind."""
+    try:
+        yield
+    finally:
+        # Some errors, a full disk among them, have rolled back already.
+        if connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("ROLLBACK")
 
 
 def _resolve(calls: list[_Call]) -> None:

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 import apsw
@@ -27,6 +26,7 @@ from .group_commit import GroupCommit, Points
 from .message import DEDUPE_SECONDS, Message, NewMessage, Receipt
 from .migrate import migrate
 from .proof import prove
+from .sqlite_handle import Handle
 from .steady_clock import SteadyClock
 from .store import Durability, Lease, Retention, Selection, Store, Tally
 
@@ -58,20 +58,21 @@ class SqliteStore:
         self.path = path
         self._dedupe_seconds = dedupe_seconds
         try:
-            writer = self._connect()
-            self.durability: Durability = prove(writer, path)
-            migrate(writer, str(path))
-            newest = rows.newest_time(writer)
-            self._reader = self._connect()
+            handle = Handle(str(path), self._connect)
+            with handle.using() as writer:
+                self.durability: Durability = prove(writer, path)
+                migrate(writer, str(path))
+                newest = rows.newest_time(writer)
+            self._reader = Handle(str(path), self._connect)
         except apsw.Error as error:
             raise StoreError(
                 f"the ledger {path} cannot be opened ({type(error).__name__}: {error}): look at "
                 "its folder's permissions and at the space on its disk"
             ) from error
-        self._reading = Lock()
+        self._is_closed = False
         self._bell = Bell()
         self._clock = SteadyClock(clock or SystemClock(), not_before=newest)
-        self._writer = GroupCommit(writer, name=str(path), points=points)
+        self._writer = GroupCommit(handle, name=str(path), points=points)
 
     def _connect(self) -> apsw.Connection:
         if self.path.is_dir():
@@ -156,8 +157,8 @@ class SqliteStore:
 
     def _close(self) -> None:
         self._writer.close()
-        with self._reading:
-            self._reader.close()
+        self._is_closed = True
+        self._reader.close()
 
     # --- the connections --------------------------------------------------------------------
 
@@ -170,16 +171,17 @@ class SqliteStore:
         return await asyncio.to_thread(self._read_now, work)
 
     def _read_now(self, work: Callable[[apsw.Connection], Answer]) -> Answer:
-        with self._reading:
-            try:
-                with contextlib.ExitStack() as end:
-                    self._reader.execute("BEGIN")
-                    end.callback(self._reader.execute, "COMMIT")
-                    return work(self._reader)
-            except (apsw.Error, apsw.ConnectionClosedError) as error:
-                raise StoreError(
-                    f"the ledger {self.path} cannot be read ({type(error).__name__}: {error})"
-                ) from error
+        if self._is_closed:
+            raise StoreError(f"the ledger {self.path} cannot be read: it is closed")
+        try:
+            with self._reader.using() as reader, contextlib.ExitStack() as end:
+                reader.execute("BEGIN")
+                end.callback(reader.execute, "COMMIT")
+                return work(reader)
+        except apsw.Error as error:
+            raise StoreError(
+                f"the ledger {self.path} cannot be read ({type(error).__name__}: {error})"
+            ) from error
 
 
 def _is_a_store(store: SqliteStore) -> Store:

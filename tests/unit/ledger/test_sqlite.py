@@ -13,6 +13,7 @@ from hookloop.ledger.delivery import Done
 from hookloop.ledger.message import NewMessage
 from hookloop.ledger.numbered_steps import numbered_steps
 from hookloop.ledger.sqlite import SqliteStore
+from hookloop.ledger.sqlite_handle import Handle
 from hookloop.ledger.steady_clock import SteadyClock
 from hookloop.ledger.store import Selection
 from hookloop.testing.clock import ManualClock
@@ -111,17 +112,17 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path):
 def test_a_migration_that_was_cut_off_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """A step and its number are one transaction: it happened, or it did not."""
     path = tmp_path / "ledger.db"
-    [(number, script)] = numbered_steps("schema")
-    broken = f"CREATE TABLE next (id); {script.partition('STRICT')[0]} NONSENSE"
+    *before, (number, script) = numbered_steps("schema")
+    broken = "CREATE TABLE next (id); CREATE NONSENSE"
     monkeypatch.setattr(
-        migrate, "numbered_steps", lambda _: [(number, script), (number + 1, broken)]
+        migrate, "numbered_steps", lambda _: [*before, (number, script), (number + 1, broken)]
     )
     with pytest.raises(StoreError):
         SqliteStore(path)
     monkeypatch.setattr(
         migrate,
         "numbered_steps",
-        lambda _: [(number, script), (number + 1, "CREATE TABLE next (id)")],
+        lambda _: [*before, (number, script), (number + 1, "CREATE TABLE next (id)")],
     )
 
     with_store(path, lambda store: store.append([NEW]))
@@ -232,7 +233,8 @@ def writer(path, points=lambda _: None) -> group_commit.GroupCommit:
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "wal")
     connection.execute("CREATE TABLE IF NOT EXISTS t (x INTEGER PRIMARY KEY)")
-    return group_commit.GroupCommit(connection, name="t.db", points=points)
+    handle = Handle(str(path), lambda: connection)
+    return group_commit.GroupCommit(handle, name="t.db", points=points)
 
 
 def insert(number):
