@@ -67,6 +67,8 @@ async def running(outbox: Outbox):
     finally:
         task.cancel()
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
 
 async def until_settled(outbox: Outbox, endpoint: str, count: int = 1):
@@ -75,4 +77,5 @@ async def until_settled(outbox: Outbox, endpoint: str, count: int = 1):
             found = await outbox.history(endpoint)
             if len(found) >= count and all(one.delivery.state.is_settled for one in found):
                 return found
-            await asyncio.sleep(0)
+            # To read it again at once would hold up what is awaited.
+            await outbox._store.wait_due((f"endpoint:{endpoint}",), LOCAL.look_seconds)

@@ -73,7 +73,7 @@ def add(
     async def work(box: "Outbox") -> None:
         await box.create_tables()
         endpoint = await box.add_endpoint(url, account=account, enabled_events=event or ("*",))
-        typer.echo(f"{endpoint.id}\n{endpoint.secrets[0].value}")
+        typer.echo(f"{endpoint.id}\n{endpoint.secrets[0].for_receiver}")
 
     _with(db, None, work, allow_http, allow_network)
 
@@ -145,6 +145,8 @@ def resend(
     """Send again what was delivered or given up, under the same webhook-id."""
 
     async def work(box: "Outbox") -> None:
+        if endpoint is not None:
+            await box.endpoint(endpoint)
         count = await box.resend(message=message, endpoint=endpoint, per_second=per_second)
         typer.echo(f"{count} to be sent again by `hookloop outbox worker`.")
 
@@ -159,11 +161,11 @@ def rotate(
         float, typer.Option(min=0, help="For how long the old secret signs along.")
     ] = 24.0,
 ) -> None:
-    """Give an endpoint a new secret, and print it."""
+    """Give an endpoint a new secret, and print what its receiver verifies by."""
 
     async def work(box: "Outbox") -> None:
         changed = await box.rotate_secret(endpoint, overlap_seconds=overlap_hours * 3600)
-        typer.echo(changed.secrets[0].value)
+        typer.echo(changed.secrets[0].for_receiver)
 
     _with(db, None, work)
 

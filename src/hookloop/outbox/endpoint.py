@@ -6,7 +6,11 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from hookloop.errors import ConfigError
-from hookloop.events.providers.standard import sign_standard, sign_standard_by_key
+from hookloop.events.providers.standard import (
+    sign_standard,
+    sign_standard_by_key,
+    standard_public_key,
+)
 
 from .guard import AddressGuard
 
@@ -30,6 +34,7 @@ SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64  # Standard Webhooks' own bounds
 
 URL_CHARACTERS_MAX = 2048
 TARGET_PREFIX = "endpoint:"
+PRIVATE_PREFIX = "whsk_"
 ALL_EVENTS = "*"
 
 
@@ -41,6 +46,12 @@ class Secret:
     """``whsec_`` and base64; or a private key, ``whsk_`` and base64, for Ed25519."""
     until: float | None = None
     """Unix seconds; None is the one in use."""
+
+    @property
+    def for_receiver(self) -> str:
+        """What the receiver verifies by: the secret itself, or ``whpk_``, the key's public half."""
+        is_private = self.value.startswith(PRIVATE_PREFIX)
+        return standard_public_key(self.value) if is_private else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ def headers_of(endpoint: Endpoint, body: bytes, *, message_id: str, now: float) 
     signed_at = int(now)
     signatures = []
     for secret in in_force(endpoint.secrets, now=now):
-        if secret.value.startswith("whsk_"):
+        if secret.value.startswith(PRIVATE_PREFIX):
             signature = sign_standard_by_key(body, secret.value, id=message_id, signed_at=signed_at)
             signatures.append(f"v1a,{signature}")
         else:
@@ -127,9 +138,10 @@ def rotated(endpoint: Endpoint, new: str, *, now: float, overlap_seconds: float)
     return replace(endpoint, secrets=(Secret(new), *old))
 
 
-def secret_from(random_bytes: bytes) -> str:
-    """Return *random_bytes* as a secret of Standard Webhooks."""
-    return "whsec_" + base64.b64encode(random_bytes).decode()
+def secret_from(random_bytes: bytes, *, like: str = "whsec_") -> str:
+    """Return *random_bytes*, 32 for a private key, as a secret of the kind of *like*."""
+    prefix = PRIVATE_PREFIX if like.startswith(PRIVATE_PREFIX) else "whsec_"
+    return prefix + base64.b64encode(random_bytes).decode()
 
 
 def check_secret(secret: str) -> None:
@@ -139,7 +151,7 @@ def check_secret(secret: str) -> None:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
         raw = b""
-    if kind == "whsk" and len(raw) >= 32:
+    if kind == "whsk" and len(raw) in (32, 64):
         return
     if kind != "whsec" or not SECRET_BYTES_MIN <= len(raw) <= SECRET_BYTES_MAX:
         raise ConfigError(

@@ -3,7 +3,9 @@
 import contextlib
 import json
 from collections.abc import Awaitable
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 from hookloop.clock import Clock
 from hookloop.errors import StoreError
@@ -74,43 +76,47 @@ class Lane:
         )
         match judgement:
             case Delivered(detail):
-                await self._went_well(endpoint)
+                await self._went_well()
                 return Done(detail)
             case Hold(seconds, detail):
-                await self._went_wrong(endpoint)
+                await self._went_wrong()
                 self._holds += 1
                 self._held_until = self._clock.monotonic() + seconds
                 return Release(f"held for {seconds:.0f} s: {detail}")
             case Disable(reason):
-                await self._disable(endpoint, reason)
+                await self._disable(reason)
                 return Dead(reason)
             case TryAgain(seconds, detail):
-                await self._went_wrong(endpoint)
+                await self._went_wrong()
                 return Retry(seconds, detail)
             case GiveUp(detail):
-                await self._went_wrong(endpoint)
+                await self._went_wrong()
                 return Dead(detail)
 
-    async def _went_well(self, endpoint: Endpoint) -> None:
+    async def _went_well(self) -> None:
+        was_failing = self._failures or self.endpoint.failing_since is not None
         self._failures = self._holds = 0
-        if endpoint.failing_since is not None:
-            await self._note(self._book.well(endpoint.id))
+        if was_failing:
+            await self._note(self._book.well(self.endpoint.id), failing_since=None)
 
-    async def _went_wrong(self, endpoint: Endpoint) -> None:
+    async def _went_wrong(self) -> None:
         self._failures += 1
-        now = self._clock.wall()
-        if endpoint.failing_since is None:
-            await self._note(self._book.failing(endpoint.id, since=now))
+        now, since = self._clock.wall(), self.endpoint.failing_since
+        if since is None:
+            await self._note(self._book.failing(self.endpoint.id, since=now), failing_since=now)
             return
         most = self._settings.disable_after_seconds
-        if most and now - endpoint.failing_since > most:
-            await self._disable(endpoint, f"it has failed for {most / 86400:g} days")
+        if most and now - since > most:
+            await self._disable(f"it has failed for {most / 86400:g} days")
 
-    async def _disable(self, endpoint: Endpoint, reason: str) -> None:
+    async def _disable(self, reason: str) -> None:
         now = self._clock.wall()
-        await self._note(self._book.disable(endpoint.id, at=now, reason=reason))
+        writing = self._book.disable(self.endpoint.id, at=now, reason=reason)
+        await self._note(writing, disabled_at=now, disabled_reason=reason)
 
-    async def _note(self, writing: Awaitable[None]) -> None:
+    async def _note(self, writing: Awaitable[None], **noted: Any) -> None:
         """What cannot be noted now is at the next attempt: the delivery's own outcome is known."""
         with contextlib.suppress(StoreError):
             await writing
+            # Known here at once: the next look at the book may come after the next attempt.
+            self.endpoint = replace(self.endpoint, **noted)

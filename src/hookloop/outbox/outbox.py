@@ -174,10 +174,12 @@ class Outbox:
         """
         Give the endpoint a new secret; the old one signs along for *overlap_seconds*.
 
-        Until then each attempt bears two signatures, and a receiver may have either secret.
+        Until then each attempt bears two signatures, and a receiver may have either secret. One
+        that is made is of the old one's kind; a private key's receiver gets its `for_receiver`.
         """
         endpoint = await self.endpoint(wanted)
-        new = secret or secret_from(self._random.randbytes(SECRET_BYTES))
+        like = endpoint.secrets[0].value
+        new = secret or secret_from(self._random.randbytes(SECRET_BYTES), like=like)
         now = self._clock.wall()
         endpoint = rotated(endpoint, new, now=now, overlap_seconds=overlap_seconds)
         await self._book.keep(endpoint)

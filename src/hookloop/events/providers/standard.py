@@ -15,9 +15,18 @@ from hookloop.events.outcomes import Reply
 from .provider import check_age, read_timestamp, require
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
-__all__ = ["SIGNATURES_MAX", "StandardWebhooks", "sign_standard", "sign_standard_by_key"]
+__all__ = [
+    "SIGNATURES_MAX",
+    "StandardWebhooks",
+    "sign_standard",
+    "sign_standard_by_key",
+    "standard_public_key",
+]
 
 SIGNATURES_MAX = 4  # that are tried by a public key, 0.1 ms each; two are sent while one is rolled
 
@@ -132,14 +141,24 @@ def sign_standard_by_key(
 
     Raises `ConfigError` for what is no such key.
     """
+    signature = _private_key(private_key).sign(_signed(payload, id, signed_at))
+    return base64.b64encode(signature).decode()
+
+
+def standard_public_key(private_key: str) -> str:
+    """Return ``whpk_...``, by which receivers verify what ``whsk_...`` signs. Raises as above."""
+    raw = _private_key(private_key).public_key().public_bytes_raw()
+    return _PUBLIC_PREFIX + base64.b64encode(raw).decode()
+
+
+def _private_key(text: str) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     # Some keep the public key after the private one, as libsodium does.
-    seed = _decoded(private_key.removeprefix(_PRIVATE_PREFIX))[:32]
-    if len(seed) != 32 or not private_key.startswith(_PRIVATE_PREFIX):
+    raw = _decoded(text.removeprefix(_PRIVATE_PREFIX))
+    if len(raw) not in (32, 64) or not text.startswith(_PRIVATE_PREFIX):
         raise ConfigError("a private key of Standard Webhooks is whsk_ followed by base64")
-    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(_signed(payload, id, signed_at))
-    return base64.b64encode(signature).decode()
+    return Ed25519PrivateKey.from_private_bytes(raw[:32])
 
 
 def _signed(payload: bytes, id_: str, signed_at: int) -> bytes:
