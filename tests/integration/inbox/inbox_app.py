@@ -19,7 +19,7 @@ IS_WORKER = os.environ.get("INBOX_WORKS", "") == "1"
 hooks = Hooks(
     SECRET,
     inbox=Inbox(
-        f"sqlite:///{FOLDER}/hooks.db",
+        os.environ.get("INBOX_URL", f"sqlite:///{FOLDER}/hooks.db"),
         InboxSettings(
             work_here=IS_WORKER,
             schedule=RetrySchedule((0.0,) * 5),

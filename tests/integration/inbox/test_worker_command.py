@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import new_database
 
 from hookloop.inbox.admin import each_run
-from hookloop.inbox.backend import SqliteBackend
+from hookloop.inbox.backend import backend_for
 from hookloop.ledger.delivery import State
 from hookloop.ledger.store import Selection
 
@@ -25,10 +26,15 @@ WAIT_SECONDS = 60.0
 class App:
     """The application in a folder of its own: what has received, what works, and its effects."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self.folder = folder
+        self.url = url or f"sqlite:///{folder}/hooks.db"
         self.workers: list[subprocess.Popen[str]] = []
-        self._env = os.environ | {"INBOX_FOLDER": str(folder), "PYTHONPATH": str(HERE)}
+        self._env = os.environ | {
+            "INBOX_FOLDER": str(folder),
+            "INBOX_URL": self.url,
+            "PYTHONPATH": str(HERE),
+        }
 
     def accept(self, type_: str, *, first: int = 1, count: int = 1) -> list[str]:
         """Receive events in a process of its own, and return what their sender was told."""
@@ -72,7 +78,7 @@ class App:
         """Return each handler's deliveries: their states and what the last attempt left."""
 
         async def look():
-            store = await SqliteBackend(self.folder / "hooks.db").open()
+            store = await backend_for(self.url).open()
             try:
                 return [run async for run in each_run(store, Selection())]
             finally:
@@ -84,6 +90,11 @@ class App:
             found.setdefault(name, []).append((run.delivery.state, run.delivery.detail))
         return found
 
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.communicate()
+
     def is_settled(self) -> bool:
         return all(state.is_settled for found in self.runs().values() for state, _ in found)
 
@@ -92,9 +103,14 @@ class App:
 def app(tmp_path) -> Iterator[App]:
     app = App(tmp_path)
     yield app
-    for worker in app.workers:
-        worker.kill()
-        worker.communicate()
+    app.end()
+
+
+@pytest.fixture
+def postgres_app(tmp_path) -> Iterator[App]:
+    app = App(tmp_path, new_database())
+    yield app
+    app.end()
 
 
 def test_what_one_process_accepted_another_one_handles(app):
@@ -111,6 +127,26 @@ def test_what_one_process_accepted_another_one_handles(app):
     assert len(app.effects()) == len(set(app.effects())) == 40
     assert "inbox_app.asynchronous" in said
     assert "Attempts: 40 done." in said
+
+
+def test_workers_share_an_inbox_in_postgres(postgres_app):
+    """Named by its URL, for the receiver and for two workers: each handler runs once."""
+    app = postgres_app
+    assert app.accept("customer.created", count=20) == ["accepted"] * 20
+    assert app.accept("customer.created", count=20) == ["duplicate"] * 20
+
+    workers = [app.start_worker(), app.start_worker()]
+    for worker in workers:  # from then on it ends in order
+        assert worker.stdout is not None
+        assert any("Working off postgresql://" in line for line in worker.stdout)
+    app.wait(lambda: len(app.effects()) >= 40 and app.is_settled())
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    for worker in workers:
+        said, _ = worker.communicate(timeout=WAIT_SECONDS)
+        assert worker.returncode == 0, said
+
+    assert len(app.effects()) == len(set(app.effects())) == 40
 
 
 def test_a_worker_told_to_stop_finishes_what_is_running(app):
