@@ -253,6 +253,7 @@ def test_private_addresses_are_refused_however_they_are_spelt(app_db):
                 found = []
                 while not (found and found[0].attempts):
                     found = await outbox.history(endpoint.id)
+                    await outbox._store.wait_due((f"endpoint:{endpoint.id}",), LOCAL.look_seconds)
             return found[0].attempts[0].detail
 
     assert "not a public address" in asyncio.run(main())
