@@ -20,9 +20,14 @@ CHROMIUM = next(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Playwright's driver with the machine's Chromium; where there is none, CI fails."""
+    """
+    Playwright's driver with the machine's Chromium; where there is none, CI fails.
+
+    For a module and no longer: as long as it lives, an event loop runs in this thread, and no
+    other test could run its own.
+    """
     if not CHROMIUM:
         why = "no chromium on PATH: on Debian, apt-get install chromium"
         if os.environ.get("CI"):
