@@ -12,7 +12,7 @@ from hookloop.errors import ConfigError
 from hookloop.ledger.connection_store import ConnectionStore
 from hookloop.ledger.delivery import Done
 from hookloop.ledger.store import Lease, Store
-from hookloop.ledger.your_transaction import settle
+from hookloop.ledger.your_transaction import begin_writing, settle
 
 from .backend import Transactions
 
@@ -59,6 +59,7 @@ class _AtomicTransactions:
     @contextmanager
     def begin(self, lease: Lease) -> Iterator[Any]:
         with self._begin() as connection:
+            begin_writing(connection)
             yield connection
             settle(connection, lease.id, Done())
 

@@ -69,8 +69,8 @@ class ConnectionStore(SqlStore):
             dialect = dialect_of(conn)
             steps = SqlSteps(dialect, dedupe_seconds=dedupe_seconds)
             if dialect.name == "postgresql":
-                return steps, run(conn, lambda _: _proved(name))
-            return steps, run(conn, lambda _: _proved_sqlite(name))
+                return steps, run(conn, lambda _: _proved(name), dialect=steps.dialect)
+            return steps, run(conn, lambda _: _proved_sqlite(name), dialect=steps.dialect)
 
         if (begin is None) == (abegin is None):
             raise ConfigError("a store needs one way to begin a transaction")
@@ -106,20 +106,22 @@ class ConnectionStore(SqlStore):
 
     async def _run(self, steps: Callable[[], Steps[Answer]]) -> Answer:
         self._require_open()
+        dialect = self._steps.dialect
         try:
             if self._abegin is not None:
                 async with self._abegin() as conn:
-                    return await arun(conn, lambda _: steps())
+                    return await arun(conn, lambda _: steps(), dialect=dialect)
             return await asyncio.to_thread(self._run_now, steps)
         except Exception as error:
             raise _translated(error, self.name) from error
 
     def _run_now(self, steps: Callable[[], Steps[Answer]]) -> Answer:
         assert self._begin is not None  # noqa: S101  # `open` has seen to one of the two
-        if self._steps.dialect.name != "sqlite":
-            return _within(self._begin, lambda conn: run(conn, lambda _: steps()))
+        dialect = self._steps.dialect
+        if dialect.name != "sqlite":
+            return _within(self._begin, lambda conn: run(conn, lambda _: steps(), dialect=dialect))
         with self._turn:
-            return _within(self._begin, lambda conn: run(conn, lambda _: steps()))
+            return _within(self._begin, lambda conn: run(conn, lambda _: steps(), dialect=dialect))
 
 
 def _within(begin: Begin, work: Callable[[Any], Answer]) -> Answer:

@@ -18,11 +18,20 @@ from typing import Any, TypeVar
 from hookloop.errors import ConfigError, HookloopError
 
 from .delivery import LeaseId, Outcome
-from .dialect import Dialect, Many, Postgres, Query, Sqlite, Step
+from .dialect import Dialect, Many, Postgres, Sqlite, Step
 from .message import DEDUPE_SECONDS, NewMessage, Receipt
 from .sql_steps import SqlSteps, Steps
 
-__all__ = ["LeaseLostError", "aappend", "append", "arun", "asettle", "run", "settle"]
+__all__ = [
+    "LeaseLostError",
+    "aappend",
+    "append",
+    "arun",
+    "asettle",
+    "begin_writing",
+    "run",
+    "settle",
+]
 
 Answer = TypeVar("Answer")
 Rows = list[tuple[Any, ...]]
@@ -57,6 +66,17 @@ async def aappend(
     )
 
 
+def begin_writing(conn: Any) -> None:
+    """
+    Make the transaction of *conn*, which has just begun, one that writes.
+
+    In SQLite one that has read first cannot write any more once somebody else has: it fails at
+    once, however long its connection would wait for a lock.
+    """
+    do = _blocking(conn)
+    do(_dialect(conn, do).begin_writing())
+
+
 def settle(conn: Any, lease: LeaseId, outcome: Outcome) -> None:
     """
     Record *outcome* with the commit of *conn*'s transaction, as `Store.settle` does.
@@ -77,10 +97,16 @@ def run(
     ask: Callable[[SqlSteps], Steps[Answer]],
     *,
     dedupe_seconds: float = DEDUPE_SECONDS,
+    dialect: Dialect | None = None,
 ) -> Answer:
-    """Run what *ask* returns of the ledger's statements in the transaction *conn* is in."""
+    """
+    Run what *ask* returns of the ledger's statements in the transaction *conn* is in.
+
+    *dialect*: where it is known; else the connection is asked.
+    """
     do = _blocking(conn)
-    steps = ask(SqlSteps(_dialect(conn, do), dedupe_seconds=dedupe_seconds))
+    spoken = dialect or _dialect(conn, do)
+    steps = ask(SqlSteps(spoken, dedupe_seconds=dedupe_seconds))
     try:
         step = next(steps)
         while True:
@@ -95,12 +121,15 @@ async def arun(
     ask: Callable[[SqlSteps], Steps[Answer]],
     *,
     dedupe_seconds: float = DEDUPE_SECONDS,
+    dialect: Dialect | None = None,
 ) -> Answer:
     """As `run`."""
     kind = _kind(conn)
     if kind == "sqlalchemy" and hasattr(conn, "run_sync"):
         # SQLAlchemy itself lets blocking calls wait on its loop.
-        answer: Answer = await conn.run_sync(run, ask, dedupe_seconds=dedupe_seconds)
+        answer: Answer = await conn.run_sync(
+            run, ask, dedupe_seconds=dedupe_seconds, dialect=dialect
+        )
         return answer
     if kind == "asyncpg":
         do = _asyncpg(conn)
@@ -177,8 +206,16 @@ def _dialect(conn: Any, do: Blocking) -> Dialect:
         return Postgres()
     if vendor != "sqlite":
         raise ConfigError(f"a ledger lives in Postgres or SQLite, and this database is {vendor}")
-    found = do(Query("SELECT name FROM sqlite_master WHERE name = 'hookloop_delivery'"))
-    return Sqlite("hookloop_" if found else "")
+    # Not by reading: a transaction that has read first fails at its first write, at once, when
+    # somebody else has written since.
+    known = Sqlite("hookloop_")
+    try:
+        do(known.begin_writing())
+    except Exception as error:
+        if "no such table" not in str(error):
+            raise
+        return Sqlite("")
+    return known
 
 
 def _require_transaction(is_in_one: bool) -> None:

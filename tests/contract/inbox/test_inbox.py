@@ -29,7 +29,7 @@ def runs_of(hooks: Hooks, wanted=lambda runs: all(run.delivery.state.is_settled 
                 runs = [run async for run in each_run(hooks.inbox._store, Selection())]
                 if wanted(runs):
                     return runs
-                await asyncio.sleep(0)
+                await hooks.inbox._store.wait_due((), 0.05)  # at once, and nobody writes
 
     return hooks.inbox._home.submit(look()).result(WAIT_SECONDS)
 

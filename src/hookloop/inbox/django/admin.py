@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from hookloop.ledger.sql_steps import SqlSteps, Steps
 from hookloop.ledger.store import Selection
-from hookloop.ledger.your_transaction import run
+from hookloop.ledger.your_transaction import begin_writing, run
 
 from .models import Delivery
 
@@ -32,8 +32,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         from django.db import connections
 
         count = 0
+        chosen = list(queryset.values_list("message_id", "target"))  # read before there is a lock
         with transaction.atomic(using=queryset.db):
-            for message, target in queryset.values_list("message_id", "target"):
+            begin_writing(connections[queryset.db])
+            for message, target in chosen:
                 where = Selection(message=message, target=target)
                 count += len(run(connections[queryset.db], partial(_replay, where)))
         self.message_user(request, f"{count} will run again")
