@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from hookloop.errors import ConfigError
+from hookloop.errors import ConfigError, StoreError
 from hookloop.inspector import Captured, CaptureStore, Redaction
 from hookloop.inspector.replay_plan import Shot
 
@@ -30,9 +30,14 @@ class PageReplays:
         self._redaction = redaction
 
     async def send(self, shots: Sequence[Shot], upstream: str | None) -> tuple[Captured, ...]:
-        """Send *shots*, and return what came of them. Raises `ConfigError`."""
+        """Send *shots*, and return what came of them. Raises `ConfigError`, `StoreError`."""
         config_of = self._config_of if upstream is None else _another(upstream)
-        return await Replayer(config_of, self._store, redaction=self._redaction).run(shots)
+        replayer = Replayer(config_of, self._store, redaction=self._redaction)
+        try:
+            return await replayer.run(shots)
+        except* StoreError as group:
+            failure = str(group.exceptions[0])
+        raise StoreError(failure)  # one for all: a page has room for one
 
     def _config_of(self, name: str) -> "TunnelConfig | None":
         """Return the tunnel of *name*; where one alone is open, that: yesterday's had another."""

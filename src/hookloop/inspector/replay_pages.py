@@ -30,6 +30,7 @@ from .webhook_signature import KnownSecret, can_sign
 
 __all__ = ["Replays", "replay_pages"]
 
+BYTES_MAX = 256 * 1024 * 1024  # of bodies that wait to be sent
 PAGE_ROWS = 500  # of the store, while a query is counted
 _LOG = logging.getLogger("hookloop.inspector")
 
@@ -44,7 +45,7 @@ class Replays:
     """
     Sends, to the tunnel's upstream or to the one named, and keeps each as an exchange.
 
-    Raises `ConfigError` where there is no such upstream.
+    Raises `ConfigError` where there is no such upstream, `StoreError` where nothing can be kept.
     """
     secrets: Sequence[KnownSecret] = field(default=(), repr=False)
 
@@ -175,7 +176,11 @@ class _ReplayPages:
             raise ConfigError(f"more than {SHOTS_MAX} are found: narrow the search")
         now = self._it.clock.wall()
         shots: list[Shot] = []
+        size = 0
         for kept in filter(None, (self._store.get(id_) for id_ in reversed(ids))):
+            size += len(kept.request_body.data)
+            if size > BYTES_MAX:
+                raise ConfigError(f"their bodies are over {BYTES_MAX} bytes: narrow the search")
             after = len(shots) / RATE
             # One that nobody signed is found beside webhooks, and is no reason to send none.
             signs = is_resigned and can_sign(kept.request, self._it.secrets)
