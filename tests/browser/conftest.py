@@ -45,8 +45,12 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
-    """A page that fails the test if a script failed, or its policy refused anything."""
+def page(browser, inspector):
+    """
+    A page that fails the test if a script failed, or its policy refused anything.
+
+    It is left before the *inspector* ends: a live list would call for it, which is a fault.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     context.set_default_timeout(PATIENCE * 1000)
     made = context.new_page()

@@ -1,5 +1,6 @@
 """How a person chooses what is kept of the traffic, and where its pages are."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from hookloop.exchange import CaptureSink, Exchange
 from .requests_store import default_store
 
 if TYPE_CHECKING:
-    from hookloop.inspector import Recorder
+    from starlette.routing import BaseRoute
+
+    from hookloop.inspector import CaptureStore, Recorder, Redaction
     from hookloop.inspector.pages import TunnelShown
     from hookloop.meter import Meter, Reading
-    from hookloop.tunnel.agent import Agent
+    from hookloop.tunnel.agent import Agent, Tunnel
 
 __all__ = [
     "CaptureMaxAge",
@@ -77,7 +80,7 @@ class InspectOptions:
     max_age_seconds: float = MAX_AGE_SECONDS
     redact: Sequence[str] | None = None
     secrets: Sequence[str] | None = field(default=None, repr=False)
-    """Signing secrets, for the doctor."""
+    """Signing secrets, for the doctor and for replays."""
 
     def labelled_secrets(self) -> dict[str, str]:
         return {f"secret {number}": one for number, one in enumerate(self.secrets or (), 1)}
@@ -138,6 +141,10 @@ class Inspection:
             for tunnel in self._agent.tunnels
         )
 
+    def open_tunnels(self) -> "Sequence[Tunnel]":
+        """Return the agent's own."""
+        return () if self._agent is None else self._agent.tunnels
+
     def latency_seconds(self) -> float | None:
         return None if self._agent is None else self._agent.statistics().latency_seconds
 
@@ -160,7 +167,6 @@ async def inspection(
     from hookloop.clock import SystemClock
     from hookloop.errors import StoreError
     from hookloop.inspector import CaptureStore, Recorder, parse_redactions
-    from hookloop.inspector.pages import Inspected, inspector_pages
     from hookloop.inspector.server import inspector_listener, running_inspector
     from hookloop.meter import Meter
 
@@ -180,20 +186,45 @@ async def inspection(
             with Recorder(store, redaction=redaction, clock=clock) as recorder:
                 meter = _Meter(Meter(clock.monotonic(), SystemRandom().random), clock.monotonic)
                 made = Inspection(other, recorder, meter)
-                inspected = Inspected(
-                    store=store,
-                    clock=clock,
-                    dropped=recorder.dropped,
-                    tunnels=made.tunnels,
-                    reading=lambda: meter.reading(made.open_now()),
-                    latency_seconds=made.latency_seconds,
-                    secrets=options.labelled_secrets(),
-                )
-                async with running_inspector(listener, inspector_pages(inspected)) as url:
+                pages = _pages(options, made, meter, store, redaction)
+                async with running_inspector(listener, pages) as url:
                     made.url = url
                     yield made
         finally:
             store.close()
+
+
+def _pages(
+    options: InspectOptions,
+    made: Inspection,
+    meter: "_Meter",
+    store: "CaptureStore",
+    redaction: "Redaction",
+) -> "list[BaseRoute]":
+    """Return the pages, with those that replay."""
+    from hookloop.clock import SystemClock
+    from hookloop.inspector.pages import Inspected, inspector_pages
+    from hookloop.inspector.replay_pages import Replays, replay_pages
+    from hookloop.inspector.webhook_signature import can_sign
+
+    from .known_secrets import known_secrets
+    from .page_replays import PageReplays
+
+    clock, secrets = SystemClock(), known_secrets(options.secrets or (), os.environ)
+    sending = PageReplays(made.open_tunnels, store, redaction)
+    inspected = Inspected(
+        store=store,
+        clock=clock,
+        dropped=made.dropped,
+        tunnels=made.tunnels,
+        reading=lambda: meter.reading(made.open_now()),
+        latency_seconds=made.latency_seconds,
+        secrets=options.labelled_secrets(),
+        has_replay=True,
+        can_sign=lambda head: can_sign(head, secrets),
+    )
+    replays = Replays(store=store, clock=clock, send=sending.send, secrets=secrets)
+    return [*replay_pages(replays), *inspector_pages(inspected)]
 
 
 class _Meter:

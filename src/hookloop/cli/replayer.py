@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.exchange import Exchange
-from hookloop.inspector import Captured, CaptureStore, Recorder
+from hookloop.inspector import Captured, CaptureStore, Recorder, Redaction
 from hookloop.inspector.replay_plan import Shot
 
 if TYPE_CHECKING:
@@ -34,13 +34,19 @@ class Replayer:
         config_of: "Callable[[str], TunnelConfig | None]",
         store: CaptureStore,
         *,
+        redaction: Redaction | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """*config_of* says how a tunnel of a name, or label, reaches its upstream."""
+        """
+        *config_of* says how a tunnel of a name, or label, reaches its upstream.
+
+        *redaction* is what live exchanges have; without one, only what always goes is taken out.
+        """
         self._config_of = config_of
         self._store = store
         self._clock = clock or SystemClock()
-        self._recorder = Recorder(store, clock=self._clock)  # not begun: it names and redacts
+        # Not begun: it names and redacts.
+        self._recorder = Recorder(store, redaction=redaction, clock=self._clock)
 
     async def run(self, shots: Sequence[Shot]) -> tuple[Captured, ...]:
         """Send *shots*, each at its time, and return the exchanges in the order of *shots*."""

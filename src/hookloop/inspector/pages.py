@@ -9,11 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
@@ -27,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from hookloop.clock import Clock
 from hookloop.errors import ConfigError, StoreError
+from hookloop.exchange import RequestHead
 from hookloop.meter import Reading
 
 from . import wording
@@ -34,6 +33,7 @@ from .body_text import content_type
 from .body_view import IMAGES, body_view
 from .captured import Captured, Summary
 from .difference import differences
+from .page_templates import WEB, page_templates
 from .query import EVERYTHING, FIELDS, Query, parse_query
 from .reading import reading
 from .store import CaptureStore
@@ -41,7 +41,6 @@ from .traffic_chart import BIN_SECONDS, BINS, Bin, bins, polyline
 
 __all__ = ["Inspected", "TunnelShown", "inspector_pages"]
 
-WEB = Path(__file__).parent / "web"
 PAGE_ROWS = 100
 ATTEMPTS_MAX = 50  # of one event, and replays of one exchange, beside it
 LIVE_SECONDS = 2.0  # another process may write to the same store, of which nobody tells us
@@ -72,6 +71,8 @@ class Inspected:
     """Signing secrets by label, which the doctor tries; no page shows one."""
     has_replay: bool = False
     """Somebody has mounted the routes that replay."""
+    can_sign: Callable[[RequestHead], bool] = lambda _: False
+    """Whether a replay of the request could be signed afresh."""
 
 
 def inspector_pages(inspected: Inspected) -> list[BaseRoute]:
@@ -95,20 +96,7 @@ class _Pages:
     def __init__(self, inspected: Inspected) -> None:
         self._it = inspected
         self._store = inspected.store
-        self._templates = Environment(
-            loader=FileSystemLoader(WEB / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(
-            bytes_text=wording.bytes_text,
-            clock_text=wording.clock_text,
-            date_text=wording.date_text,
-            seconds_text=wording.seconds_text,
-            status_class=_status_class,
-        )
+        self._templates = page_templates()
 
     # --- the list ---------------------------------------------------------------------------
 
@@ -131,6 +119,7 @@ class _Pages:
             newest=self._store.newest(),
             fields=FIELDS,
             tunnels=self._it.tunnels(),
+            replay_all="" if error or not self._it.has_replay else urlencode({"q": text}),
         )
 
     async def events(self, request: Request) -> Response:
@@ -204,6 +193,7 @@ class _Pages:
             replays=self._found(f"origin:{one.id}"),
             origin=self._store.get(one.origin) if one.origin else None,
             has_replay=self._it.has_replay,
+            can_sign=self._it.can_sign(one.request),
         )
 
     def _found(self, text: str) -> Sequence[Summary]:
@@ -322,13 +312,6 @@ class _Chart:
         ]
         self.p50 = polyline([one.p50 for one in found], self.slowest)
         self.p90 = polyline([one.p90 for one in found], self.slowest)
-
-
-def _status_class(row: Summary) -> str:
-    """Return the kind of outcome, for a colour: never the only sign of it."""
-    if row.status is None or row.failure is not None:
-        return "bad"
-    return {2: "good", 3: "moved", 4: "warn", 5: "bad"}.get(row.status // 100, "moved")
 
 
 def _texts(headers: Any) -> list[tuple[str, str]]:

@@ -19,7 +19,15 @@ from hookloop.events.providers.standard import sign_standard, sign_standard_by_k
 from hookloop.exchange import Headers, RequestHead
 from hookloop.signing import stripe_signature_header
 
-__all__ = ["PROVIDERS", "KnownSecret", "Signed", "corrupted", "provider_of", "signed_again"]
+__all__ = [
+    "PROVIDERS",
+    "KnownSecret",
+    "Signed",
+    "can_sign",
+    "corrupted",
+    "provider_of",
+    "signed_again",
+]
 
 _PRIVATE_PREFIX = "whsk_"
 
@@ -48,6 +56,15 @@ def provider_of(head: RequestHead) -> str | None:
         if head.get(scheme.field.lower()) is not None:
             return name
     return None
+
+
+def can_sign(head: RequestHead, secrets: Sequence[KnownSecret]) -> bool:
+    """Say whether the request has a signature whose like one of *secrets* could make."""
+    name = provider_of(head)
+    if name is None:
+        return False
+    family = PROVIDERS[name].family
+    return any(PROVIDERS[each.provider].family == family for each in secrets)
 
 
 def signed_again(
