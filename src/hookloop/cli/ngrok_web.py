@@ -3,17 +3,16 @@
 import asyncio
 import contextlib
 import ipaddress
-import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
 from hookloop.errors import ConfigError
+from hookloop.inner_server import InnerServer
 
 __all__ = ["bound_web", "is_local_host", "running_web"]
 
@@ -52,7 +51,7 @@ def bound_web(addr: str | None, warn: Callable[[str], None]) -> socket.socket:
 @contextlib.asynccontextmanager
 async def running_web(listener: socket.socket, routes: list[BaseRoute]) -> AsyncIterator[str]:
     """Serve *routes* on *listener* for the length of a with-block, and yield host:port."""
-    server = _Server(_only_local(Starlette(routes=routes)))
+    server = InnerServer(_only_local(Starlette(routes=routes)), shutdown_seconds=SHUTDOWN_SECONDS)
     host, port = listener.getsockname()[:2]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -90,25 +89,3 @@ def _only_local(app: Asgi) -> Asgi:
         await app(scope, receive, send)
 
     return guarded
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the process it is part of."""
-
-    def __init__(self, app: Asgi) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                access_log=False,
-                lifespan="off",
-                log_config=None,
-                log_level=logging.CRITICAL,
-                server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
-                ws="none",
-            )
-        )
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -9,12 +9,10 @@ policy allows our own one script.
 
 import asyncio
 import contextlib
-import logging
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from ipaddress import ip_address
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -22,6 +20,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hookloop.errors import ConfigError
+from hookloop.inner_server import InnerServer
 
 __all__ = ["HOST", "PORT", "LocalOnly", "inspector_listener", "running_inspector"]
 
@@ -67,7 +66,7 @@ async def running_inspector(
     """Serve *routes* for the length of a with-block; yield the address of the pages."""
     host, port = listener.getsockname()[:2]
     app = LocalOnly(Starlette(routes=list(routes)), hosts=(*hosts, host))
-    server = _Server(app)
+    server = InnerServer(app, shutdown_seconds=SHUTDOWN_SECONDS)
     failure: Exception | None = None
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listener]))
@@ -145,29 +144,3 @@ def _is_same_site(headers: Headers, host: str) -> bool:
     if origin is not None:
         return origin.lower() in {f"http://{host}".lower(), f"https://{host}".lower()}
     return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it listens, and leaves signals to the process it is part of."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            lifespan="off",
-            log_config=None,
-            log_level=logging.CRITICAL,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
-            ws="none",
-        )
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

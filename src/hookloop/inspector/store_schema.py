@@ -2,7 +2,7 @@
 
 import apsw
 
-from hookloop.errors import ConfigError
+from hookloop.ledger.migrate import migrate as forward
 
 __all__ = ["APPLICATION_ID", "migrate"]
 
@@ -56,32 +56,8 @@ _STEPS = (
 
 def migrate(connection: apsw.Connection, name: str) -> None:
     """
-    Apply the steps that the file has not seen, each in a transaction with its number.
+    Apply the steps that the file has not seen.
 
     Raises `ConfigError` for a file of a newer version, or of something else.
     """
-    version = _version(connection, name)
-    if version > len(_STEPS):
-        raise ConfigError(
-            f"{name} is of a newer hookloop (its tables are version {version}, ours "
-            f"{len(_STEPS)}): upgrade, or name another file"
-        )
-    for number, script in enumerate(_STEPS, 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection, name) < number:  # or another process was faster
-                connection.execute(script)
-                connection.pragma("user_version", number)
-                connection.pragma("application_id", APPLICATION_ID)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-
-def _version(connection: apsw.Connection, name: str) -> int:
-    application = connection.pragma("application_id")
-    is_empty = not list(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1"))
-    if application != APPLICATION_ID and not (application == 0 and is_empty):
-        raise ConfigError(f"{name} is a database of something else: name another file")
-    return int(connection.pragma("user_version") or 0)
+    forward(connection, name, [*enumerate(_STEPS, 1)], application=APPLICATION_ID)

@@ -69,8 +69,8 @@ class ConnectionStore(SqlStore):
             dialect = dialect_of(conn)
             steps = SqlSteps(dialect, dedupe_seconds=dedupe_seconds)
             if dialect.name == "postgresql":
-                return steps, run(conn, lambda _: _proved(name), dialect=steps.dialect)
-            return steps, run(conn, lambda _: _proved_sqlite(name), dialect=steps.dialect)
+                return steps, run(conn, lambda _: _proved(name), dialect=dialect)
+            return steps, run(conn, lambda _: _proved_sqlite(name), dialect=dialect)
 
         if (begin is None) == (abegin is None):
             raise ConfigError("a store needs one way to begin a transaction")

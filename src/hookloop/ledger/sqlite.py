@@ -25,6 +25,7 @@ from .delivery import Attempt, Delivery, LeaseId, Outcome
 from .group_commit import GroupCommit, Points
 from .message import DEDUPE_SECONDS, Message, NewMessage, Receipt
 from .migrate import migrate
+from .numbered_steps import numbered_steps
 from .proof import prove
 from .sqlite_handle import Handle
 from .steady_clock import SteadyClock
@@ -61,7 +62,7 @@ class SqliteStore:
             handle = Handle(str(path), self._connect)
             with handle.using() as writer:
                 self.durability: Durability = prove(writer, path)
-                migrate(writer, str(path))
+                migrate(writer, str(path), numbered_steps("schema"))
                 newest = rows.newest_time(writer)
             self._reader = Handle(str(path), self._connect)
         except apsw.Error as error:

@@ -1,6 +1,5 @@
 """One signed POST over aiohttp, to public addresses only, and its outcome as a value."""
 
-import contextlib
 import socket
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,6 +10,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from hookloop.post_outcome import beginning_of, reason_of
 from hookloop.version import __version__
 
 from .guard import AddressGuard
@@ -71,10 +71,11 @@ class AiohttpPoster:
             async with self._session.post(
                 url, data=body, headers=headers, allow_redirects=False
             ) as response:
+                beginning = await beginning_of(response, bytes_max=EXCERPT_BYTES_MAX)
                 return Reply(
                     response.status,
                     retry_after=response.headers.get("Retry-After"),
-                    excerpt=await _excerpt(response),
+                    excerpt=" ".join(beginning.split()),
                 )
         except TimeoutError:
             return Reply(None, f"no answer within {self._timeout_seconds:g} s")
@@ -106,25 +107,9 @@ class _GuardedResolver(AbstractResolver):
         await self._resolver.close()
 
 
-async def _excerpt(response: aiohttp.ClientResponse) -> str:
-    body = b""
-    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-        while len(body) < EXCERPT_BYTES_MAX and not response.content.at_eof():
-            body += await response.content.read(EXCERPT_BYTES_MAX - len(body))
-    if not response.content.at_eof():
-        response.close()
-    return " ".join(body.decode(errors="replace").split())
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        if isinstance(error.os_error, _RefusedAddressError):
-            return str(error.os_error)
-        return f"host not found: {error.host}"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"TLS failed: {type(error).__name__}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {error.strerror or 'refused'}"
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
-        return "the connection was closed before an answer came"
-    return f"no valid answer: {type(error).__name__}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and isinstance(
+        error.os_error, _RefusedAddressError
+    ):
+        return str(error.os_error)
+    return reason_of(error)

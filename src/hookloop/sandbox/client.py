@@ -4,7 +4,6 @@ The HTTP client of deliveries: one POST, and its outcome as a value.
 Why aiohttp: docs/decisions/0004-delivery-client.md.
 """
 
-import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Protocol, Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+
+from hookloop.post_outcome import beginning_of, reason_of
 
 __all__ = ["AiohttpTransport", "Reply", "Transport"]
 
@@ -82,11 +83,14 @@ class AiohttpTransport:
             async with self._session.post(
                 url, data=payload, headers=headers, allow_redirects=False
             ) as response:
-                return Reply(response.status, excerpt=await _excerpt(response))
+                return Reply(
+                    response.status,
+                    excerpt=await beginning_of(response, bytes_max=RESPONSE_BYTES_MAX),
+                )
         except TimeoutError:
             return Reply(None, f"no answer within {self._timeout_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Reply(None, _reason(error))
+            return Reply(None, reason_of(error))
 
 
 class LoopbackResolver(AbstractResolver):
@@ -127,27 +131,3 @@ _LOOPBACK = [("127.0.0.1", socket.AF_INET)]
 if socket.has_ipv6:
     # Second, since most development servers listen on IPv4 only.
     _LOOPBACK.append(("::1", socket.AF_INET6))
-
-
-async def _excerpt(response: aiohttp.ClientResponse) -> str:
-    """Return how the body begins; a body that breaks off takes nothing from the status."""
-    body = b""
-    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-        while len(body) < RESPONSE_BYTES_MAX and not response.content.at_eof():
-            body += await response.content.read(RESPONSE_BYTES_MAX - len(body))
-    if not response.content.at_eof():
-        response.close()  # the rest is not worth its bytes
-    return body.decode(errors="replace")
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong, without what the user knows already."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"host not found: {error.host}"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"TLS failed: {type(error).__name__}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {error.strerror or 'refused'}"
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
-        return "the connection was closed before an answer came"
-    return f"no valid answer: {type(error).__name__}"

@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from random import SystemRandom
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -18,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from hookloop.clock import Clock, SystemClock
 from hookloop.errors import ConfigError
+from hookloop.inner_server import InnerServer
 from hookloop.shapes.sample import SampleRandom
 from hookloop.version import __version__
 
@@ -222,7 +221,7 @@ class ApiApp:
         if answer.store is not None:
             self._timekeeper.look_at(answer.store)
         await _send(send, answer)
-        if answer.store is not None:
+        if answer.store is not None and self._cli_sessions.is_tailed(answer.store.account):
             log = _log_line(scope["method"], path, answer, self._clock.wall())
             self._cli_sessions.request_answered(answer.store.account, log)
         self._observer.request_answered(
@@ -276,22 +275,6 @@ def _log_line(method: str, path: str, answer: ApiAnswer, now: float) -> Json:
     }
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it listens, and leaves signals to the process it is part of."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _rules(config: SandboxConfig) -> DeliveryRules:
     return DeliveryRules(
         schedule=config.retry_schedule,
@@ -302,21 +285,9 @@ def _rules(config: SandboxConfig) -> DeliveryRules:
     )
 
 
-def _server(app: ApiApp, routes: Iterable[BaseRoute]) -> _Server:
+def _server(app: ApiApp, routes: Iterable[BaseRoute]) -> InnerServer:
     site = Starlette(routes=[Route("/", _about), *routes, Mount("/", app=app)])
-    return _Server(
-        uvicorn.Config(
-            site,
-            access_log=False,
-            date_header=True,
-            lifespan="off",
-            log_config=None,
-            log_level=logging.CRITICAL,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
-            ws="websockets-sansio",
-        )
-    )
+    return InnerServer(site, shutdown_seconds=SHUTDOWN_SECONDS, ws="websockets-sansio")
 
 
 async def _about(_request: Request) -> JSONResponse:

@@ -145,6 +145,10 @@ class CliSessions:
         while len(self._conversations) > CONVERSATIONS_MAX:
             self._conversations.popitem(last=False)
 
+    def is_tailed(self, account: AccountKey) -> bool:
+        """Say whether anybody wants to be told of the account's requests."""
+        return bool(self._listening(account, "request_logs"))
+
     def request_answered(self, account: AccountKey, request: Json) -> None:
         """Tell those who tail the account's log of *request*, if they want to know of it."""
         for session in self._listening(account, "request_logs"):

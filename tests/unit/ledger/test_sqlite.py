@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from hookloop.errors import ConfigError, LocalError, StoreError
-from hookloop.ledger import group_commit, migrate, proof
+from hookloop.ledger import group_commit, proof, sqlite
 from hookloop.ledger.delivery import Done
 from hookloop.ledger.message import NewMessage
 from hookloop.ledger.numbered_steps import numbered_steps
@@ -115,12 +115,12 @@ def test_a_migration_that_was_cut_off_goes_on_where_it_stopped(tmp_path, monkeyp
     *before, (number, script) = numbered_steps("schema")
     broken = "CREATE TABLE next (id); CREATE NONSENSE"
     monkeypatch.setattr(
-        migrate, "numbered_steps", lambda _: [*before, (number, script), (number + 1, broken)]
+        sqlite, "numbered_steps", lambda _: [*before, (number, script), (number + 1, broken)]
     )
     with pytest.raises(StoreError):
         SqliteStore(path)
     monkeypatch.setattr(
-        migrate,
+        sqlite,
         "numbered_steps",
         lambda _: [*before, (number, script), (number + 1, "CREATE TABLE next (id)")],
     )

@@ -7,7 +7,6 @@ upstreams: what is proved of a proxied app holds for files too.
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 import tempfile
@@ -15,12 +14,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from hookloop.errors import ConfigError
+from hookloop.inner_server import InnerServer
 
 from .address import Folder, Upstream
 
@@ -44,7 +43,11 @@ async def running_folder(folder: Folder) -> AsyncIterator[Upstream]:
         raise ConfigError(f"{folder.path} is no folder that can be served: is the path right?")
     site = Starlette(routes=[Mount("/", app=_PublicFiles(directory=path, html=True))])
     with _own_socket() as (listener, upstream):
-        server = _Server(site)
+        server = InnerServer(
+            site,
+            shutdown_seconds=SHUTDOWN_SECONDS,
+            forwarded_allow_ips="*",  # only the agent can connect: redirects keep the scheme
+        )
         failure: Exception | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(sockets=[listener]))
@@ -93,30 +96,3 @@ class _PublicFiles(StaticFiles):
 def _is_hidden(path: Path) -> bool:
     parts = set(path.parts) - {".", *_PUBLIC_DOTS}
     return any(part.startswith(".") for part in parts)
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it listens, and leaves signals to the process it is part of."""
-
-    def __init__(self, site: Starlette) -> None:
-        config = uvicorn.Config(
-            site,
-            access_log=False,
-            forwarded_allow_ips="*",  # only the agent can connect: redirects keep the scheme
-            lifespan="off",
-            log_config=None,
-            log_level=logging.CRITICAL,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type] # given to asyncio
-            ws="none",
-        )
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
